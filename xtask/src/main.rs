@@ -1,0 +1,50 @@
+//! The chores of this repository, `cargo xtask`: this file reads the command line and owns the exit code; each chore has
+//! a module of its own.
+
+mod needs;
+mod run;
+mod soak;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  test                        install what the suites need, then check and test everything
+  soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
+";
+
+/// Exit code for a command line that can't be understood, as in the program itself.
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::test(),
+        ["soak", mode @ ..] => match soak::parse(mode) {
+            Ok(mode) => soak::soak(&mode),
+            Err(error) => return usage(&error.to_string()),
+        },
+        ["-h" | "--help" | "help"] => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        [] => return usage("which chore?"),
+        other => return usage(&format!("no such chore: {}", other.join(" "))),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(error: &str) -> ExitCode {
+    eprint!("xtask: error: {error}\n\n{USAGE}");
+    ExitCode::from(USAGE_ERROR)
+}

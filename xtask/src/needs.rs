@@ -1,0 +1,193 @@
+//! What the chores need beside Rust and a C compiler, where it comes from, and its installation.
+
+use anyhow::Result;
+
+use crate::run::Line;
+
+/// A tool that a chore runs.
+#[derive(Clone, Copy)]
+pub struct Need {
+    /// What people call it.
+    pub name: &'static str,
+    /// A command that succeeds when the tool is there.
+    probe: &'static str,
+    source: Source,
+    /// What can't be done without it.
+    what_for: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    /// A component of the Rust toolchain.
+    Rustup,
+    /// `cargo install`, with this version.
+    Cargo(&'static str),
+    /// A package of Debian and its relatives.
+    Package(&'static str),
+}
+
+pub const RUSTFMT: Need = Need {
+    name: "rustfmt",
+    probe: "cargo fmt --version",
+    source: Source::Rustup,
+    what_for: "the format of the code",
+};
+
+pub const CLIPPY: Need = Need {
+    name: "clippy",
+    probe: "cargo clippy --version",
+    source: Source::Rustup,
+    what_for: "lints",
+};
+
+pub const CARGO_DENY: Need = Need {
+    name: "cargo-deny",
+    probe: "cargo deny --version",
+    source: Source::Cargo("0.20.2"),
+    what_for: "licenses and sources of the dependencies",
+};
+
+pub const CARGO_FUZZ: Need = Need {
+    name: "cargo-fuzz",
+    probe: "cargo fuzz --version",
+    source: Source::Cargo("0.13.2"),
+    what_for: "fuzz targets",
+};
+
+const UNSHARE: Need = Need {
+    name: "unshare",
+    probe: "unshare --version",
+    source: Source::Package("util-linux"),
+    what_for: "tests that need another machine (mount namespaces)",
+};
+
+/// Everything that `cargo xtask test` needs.
+pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE];
+
+impl Need {
+    pub fn is_there(&self) -> bool {
+        Line::new(self.probe).output().is_some()
+    }
+
+    /// The command that installs it.
+    fn installation(&self) -> Line {
+        match self.source {
+            Source::Rustup => Line::new(&format!("rustup component add {}", self.name)),
+            // The tool runs for a second; optimizing it would take minutes.
+            Source::Cargo(version) => Line::new(&format!(
+                "cargo install --locked --profile dev {}@{version}",
+                self.name
+            ))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0"),
+            Source::Package(package) => Line::new(&format!(
+                "apt-get install --yes --no-install-recommends {package}"
+            ))
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+        }
+    }
+
+    /// Whether this program may run [`Need::installation`].
+    fn is_installable(&self, packages: bool) -> bool {
+        match self.source {
+            Source::Rustup => Line::new("rustup --version").output().is_some(),
+            Source::Cargo(_) => true,
+            Source::Package(_) => packages,
+        }
+    }
+}
+
+/// Says what of `needs` is missing and what will be done about it, installs what it may, and returns a line for each
+/// tool that is still missing.
+pub fn provide(needs: &[Need]) -> Result<Vec<String>> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !need.is_there()).collect();
+    if missing.is_empty() {
+        println!("nothing to install: {} are there", names(needs));
+        return Ok(Vec::new());
+    }
+    let packages = may_install_packages();
+    let (installable, others): (Vec<&Need>, Vec<&Need>) = missing
+        .iter()
+        .copied()
+        .partition(|need| need.is_installable(packages));
+    for need in &installable {
+        println!(
+            "will install {} for {}: {}",
+            need.name,
+            need.what_for,
+            need.installation()
+        );
+    }
+    for need in &others {
+        println!(
+            "can't install {} for {}; do it by hand: {}",
+            need.name,
+            need.what_for,
+            need.installation()
+        );
+    }
+    if installable
+        .iter()
+        .any(|need| matches!(need.source, Source::Package(_)))
+    {
+        Line::new("apt-get update").run()?;
+    }
+    for need in &installable {
+        need.installation().run()?;
+    }
+    Ok(missing
+        .iter()
+        .filter(|need| !need.is_there())
+        .map(|need| format!("{}: {} is not installed", need.what_for, need.name))
+        .collect())
+}
+
+fn names(needs: &[Need]) -> String {
+    needs.iter().map(|need| need.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Only on Debian and its relatives, and only as root: nobody is asked for a password.
+fn may_install_packages() -> bool {
+    let root = Line::new("id -u").output().is_some_and(|user| user.trim() == "0");
+    root && Line::new("apt-get --version").output().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CARGO_DENY, Need, Source, UNSHARE, provide};
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        let cargo = Need {
+            name: "cargo",
+            probe: "cargo --version",
+            source: Source::Cargo("0"),
+            what_for: "tests",
+        };
+        assert!(cargo.is_there());
+        assert_eq!(provide(&[cargo]).expect("nothing was run"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_can_not_be_installed_is_told() {
+        let absent = Need {
+            name: "no-such-tool",
+            probe: "no-such-tool",
+            source: Source::Rustup,
+            ..UNSHARE
+        };
+        assert!(!absent.is_there());
+        assert!(!UNSHARE.is_installable(false));
+    }
+
+    #[test]
+    fn the_commands_are_those_of_the_package_managers() {
+        assert_eq!(
+            UNSHARE.installation().to_string(),
+            "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends util-linux"
+        );
+        assert_eq!(
+            CARGO_DENY.installation().to_string(),
+            "CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --profile dev cargo-deny@0.20.2"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Running other programs: each command is printed as a person would type it, then run at the root of the repository.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask has a folder above it")
+}
+
+/// The folder in which cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// A command line with the environment that it needs beside the inherited one.
+pub struct Line {
+    environment: Vec<(&'static str, String)>,
+    words: Vec<String>,
+}
+
+impl Line {
+    /// `text` is split at spaces; no quoting.
+    pub fn new(text: &str) -> Self {
+        Self {
+            environment: Vec::new(),
+            words: text.split(' ').map(str::to_owned).collect(),
+        }
+    }
+
+    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// Runs the command with its output passed on; `true` when it succeeded.
+    pub fn run(&self) -> Result<bool> {
+        println!("\n==> {self}");
+        let start = Instant::now();
+        let status = self
+            .command()
+            .status()
+            .with_context(|| format!("can't run `{self}`"))?;
+        println!(
+            "    {} in {:.1} s",
+            if status.success() { "done" } else { "FAILED" },
+            start.elapsed().as_secs_f64()
+        );
+        Ok(status.success())
+    }
+
+    /// Standard output of the command, run without a word; `None` when it isn't there or fails.
+    pub fn output(&self) -> Option<String> {
+        let output = self.command().stderr(Stdio::null()).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command
+            .args(&self.words[1..])
+            .current_dir(root())
+            .stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (name, value) in &self.environment {
+            if value.contains(' ') {
+                write!(f, "{name}='{value}' ")?;
+            } else {
+                write!(f, "{name}={value} ")?;
+            }
+        }
+        f.write_str(&self.words.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Line;
+
+    #[test]
+    fn a_line_prints_as_a_person_types_it() {
+        let line = Line::new("cargo doc --no-deps")
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .env("LANG", "C");
+        assert_eq!(
+            line.to_string(),
+            "RUSTDOCFLAGS='-D warnings' LANG=C cargo doc --no-deps"
+        );
+    }
+
+    #[test]
+    fn failure_and_absence_are_no_output() {
+        assert_eq!(Line::new("cargo no-such-command").output(), None);
+        assert_eq!(Line::new("no-such-program").output(), None);
+        assert!(Line::new("cargo --version").output().is_some());
+    }
+}

@@ -1,0 +1,27 @@
+//! `cargo xtask soak`: what runs for as long as it is given. One file for each mode; none of it is part of
+//! `cargo xtask test`.
+
+mod fuzz;
+
+use anyhow::{Result, bail};
+
+/// A mode with its arguments.
+#[derive(Debug, PartialEq)]
+pub enum Mode {
+    Fuzz(fuzz::Options),
+}
+
+pub fn parse(words: &[&str]) -> Result<Mode> {
+    match words {
+        ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
+        [] => bail!("soak what? there is: fuzz"),
+        [other, ..] => bail!("no such mode: {other}; there is: fuzz"),
+    }
+}
+
+/// `true` when nothing was found.
+pub fn soak(mode: &Mode) -> Result<bool> {
+    match mode {
+        Mode::Fuzz(options) => fuzz::fuzz(options),
+    }
+}
