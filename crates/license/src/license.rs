@@ -1,0 +1,155 @@
+//! The `.license` file: grants with their keys sealed for one computer, and the cards that are needed to check them.
+
+use minicbor::{Decode, Encode};
+
+use crate::armor;
+use crate::card::{CARD_LIMIT, Card, CardKind};
+use crate::cbor;
+use crate::content_key::ContentKey;
+use crate::error::{Error, Result};
+use crate::grant::{GRANT_LIMIT, Grant};
+use crate::id::ComputerId;
+use crate::seal::{Encapsulation, SealedKey, Sealer, Suite};
+use crate::verified::Verified;
+
+/// Licenses in one armored block; a file may hold any number of blocks.
+pub const LICENSES_IN_A_BLOCK: usize = 1000;
+/// A decoded block is at most this many bytes long.
+pub const LICENSE_BLOCK_LIMIT: usize = 16 * 1024 * 1024;
+
+/// One license of a block: a signed grant and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LicenseItem {
+    /// The signed grant.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub grant: Vec<u8>,
+    /// Its content key, sealed for delivery.
+    #[n(1)]
+    pub key: SealedKey,
+}
+
+/// One block of a `.license` file (docs/license.md section 7). Not signed as a whole: each part proves itself.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct LicenseFile {
+    /// Always 1.
+    #[n(1)]
+    pub version: u8,
+    /// The computer that the keys are sealed for.
+    #[n(2)]
+    pub computer: ComputerId,
+    /// The issuer's card, signed.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub issuer: Vec<u8>,
+    /// The service's card, signed.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub service: Vec<u8>,
+    /// How the keys are sealed.
+    #[n(5)]
+    pub suite: Suite,
+    /// The one encapsulation of all keys here.
+    #[n(6)]
+    pub enc: Encapsulation,
+    /// 1 to 1,000 licenses.
+    #[n(7)]
+    pub items: Vec<LicenseItem>,
+}
+
+impl LicenseFile {
+    /// Seals a batch of grants with their keys for a computer.
+    pub fn seal(
+        issuer: &Verified<Card>,
+        service: &Verified<Card>,
+        computer: &Verified<Card>,
+        now: u64,
+        licenses: &[(Verified<Grant>, ContentKey)],
+    ) -> Result<Self> {
+        let (enc, sealer) = Sealer::delivery(computer.seal_key(now)?)?;
+        let seal = |(grant, key): &(Verified<Grant>, ContentKey)| {
+            Ok(LicenseItem {
+                grant: grant.as_bytes().to_vec(),
+                key: sealer.seal(grant, key)?,
+            })
+        };
+        let file = Self {
+            version: 1,
+            computer: computer.thumbprint(),
+            issuer: issuer.as_bytes().to_vec(),
+            service: service.as_bytes().to_vec(),
+            suite: Suite::XWingHkdfSha256,
+            enc,
+            items: licenses.iter().map(seal).collect::<Result<_>>()?,
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    /// Decodes one block.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let file: Self = cbor::decode_exact("license file", bytes, LICENSE_BLOCK_LIMIT)?;
+        file.check()?;
+        Ok(file)
+    }
+
+    /// The bytes of one block.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// The block in PEM armor.
+    pub fn to_armor(&self) -> Result<String> {
+        armor::write(armor::LICENSE, &self.to_bytes())
+    }
+
+    /// Both cards, checked against their own roots.
+    pub fn cards(&self) -> Result<(Verified<Card>, Verified<Card>)> {
+        let (issuer, service) = (Card::verify(&self.issuer)?, Card::verify(&self.service)?);
+        for (card, kind, field) in [
+            (&issuer, CardKind::Issuer, "issuer's card"),
+            (&service, CardKind::Service, "service's card"),
+        ] {
+            if card.kind != kind {
+                return Err(Error::OutOfRange {
+                    field,
+                    why: "the card is of another kind".into(),
+                });
+            }
+        }
+        Ok((issuer, service))
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.version != 1 {
+            let why = format!(
+                "version {} is not known to this Keyferry; a newer one may read it",
+                self.version
+            );
+            return Err(Error::OutOfRange {
+                field: "license file",
+                why,
+            });
+        }
+        if self.items.is_empty() || self.items.len() > LICENSES_IN_A_BLOCK {
+            let (limit, actual) = (LICENSES_IN_A_BLOCK, self.items.len());
+            return Err(Error::TooLarge {
+                what: "number of licenses in a block",
+                limit,
+                actual,
+            });
+        }
+        for (what, actual, limit) in [
+            ("issuer's card", self.issuer.len(), CARD_LIMIT),
+            ("service's card", self.service.len(), CARD_LIMIT),
+            (
+                "grant",
+                self.items.iter().map(|item| item.grant.len()).max().unwrap_or(0),
+                GRANT_LIMIT,
+            ),
+        ] {
+            if actual > limit {
+                return Err(Error::TooLarge { what, limit, actual });
+            }
+        }
+        Ok(())
+    }
+}

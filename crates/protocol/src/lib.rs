@@ -1,0 +1,1 @@
+//! The messages between a computer and a license management service.

@@ -1,0 +1,1 @@
+//! Move device-bound licenses to a new computer: the backup restorer object.

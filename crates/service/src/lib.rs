@@ -1,0 +1,1 @@
+//! The license management service: policy, ledger, HTTP and pages.

@@ -1,0 +1,1 @@
+//! The license store of a computer: computer.key and store.sqlite.
