@@ -1,0 +1,129 @@
+//! The answer: a receipt with the keys it delivers, or a problem (docs/protocol.md section 4).
+
+use keyferry_license::{Encapsulation, SealedKey, Suite, Text, decode_exact, encode};
+use minicbor::{Decode, Encode};
+
+use crate::error::{Error, Result};
+use crate::{MAX_ITEMS, MESSAGE_LIMIT};
+
+/// Keys sealed for the request's one-time key, in the order of its items; not signed, the commitments prove them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Delivery {
+    /// How the keys are sealed.
+    #[n(1)]
+    pub suite: Suite,
+    /// The one encapsulation.
+    #[n(2)]
+    pub enc: Encapsulation,
+    /// One for each item; null where it was refused.
+    #[n(3)]
+    pub keys: Vec<Option<SealedKey>>,
+}
+
+/// Why a request could not be judged at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ProblemCode {
+    /// Malformed, or signed by somebody else.
+    #[n(1)]
+    BadRequest,
+    /// The kind is not known.
+    #[n(2)]
+    UnknownKind,
+    /// Addressed to another service.
+    #[n(3)]
+    OtherService,
+    /// The service does not know the computer.
+    #[n(4)]
+    NotIndividualized,
+    /// The computer's certificate was revoked.
+    #[n(5)]
+    CertificateRevoked,
+    /// Come back later.
+    #[n(6)]
+    Busy,
+    /// Too many individualizations in a day.
+    #[n(7)]
+    TooManyIndividualizations,
+    /// The service itself failed.
+    #[n(8)]
+    Internal,
+}
+
+/// A request that was not judged: nothing was written and nothing spent.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Problem {
+    /// Which.
+    #[n(1)]
+    pub code: ProblemCode,
+    /// For a person.
+    #[n(2)]
+    pub message: Text<1024>,
+    /// Come back after this many seconds.
+    #[n(3)]
+    pub retry_after: Option<u32>,
+}
+
+/// What comes back. Either `receipt` or `problem` is there.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Answer {
+    /// The signed receipt.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub receipt: Option<Vec<u8>>,
+    /// With the receipt of a restore that gave at least one key.
+    #[n(2)]
+    pub delivery: Option<Delivery>,
+    /// The service's newest card.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub card: Option<Vec<u8>>,
+    /// Instead of a receipt.
+    #[n(4)]
+    pub problem: Option<Problem>,
+}
+
+impl Answer {
+    /// An answer that judges nothing.
+    pub fn problem(code: ProblemCode, message: &str, retry_after: Option<u32>) -> Self {
+        let mut end = message.len().min(1024);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = Text::new("message", &message[..end]).unwrap_or_default();
+        Self {
+            receipt: None,
+            delivery: None,
+            card: None,
+            problem: Some(Problem {
+                code,
+                message,
+                retry_after,
+            }),
+        }
+    }
+
+    /// Decodes within the bounds of a message.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let answer: Self = decode_exact("answer", bytes, MESSAGE_LIMIT)?;
+        if answer.receipt.is_some() == answer.problem.is_some() {
+            return Err(Error::Inconsistent("it must hold either a receipt or a problem"));
+        }
+        if answer
+            .delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.keys.len() > MAX_ITEMS)
+        {
+            return Err(Error::Inconsistent(
+                "it delivers more keys than a request can ask for",
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
