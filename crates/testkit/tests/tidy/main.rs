@@ -2,6 +2,7 @@
 //! path and the text of a file, has a test that plants a violation, and is run here over the whole tree.
 
 mod edges;
+mod links;
 mod manifest;
 mod mask;
 mod rust;
@@ -51,6 +52,12 @@ fn every_file_follows_the_rules() {
 #[test]
 fn http_client_code_stands_in_one_file_of_the_restorer() {
     let found = rust::http_client_files(&tree::files(tree::root()));
+    assert!(found.is_empty(), "{}", list(&found));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let found = links::dead_links(&tree::files(tree::root()));
     assert!(found.is_empty(), "{}", list(&found));
 }
 
