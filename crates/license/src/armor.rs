@@ -4,6 +4,7 @@
 use std::io::BufRead;
 
 use pem_rfc7468::LineEnding;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
@@ -14,9 +15,24 @@ pub const CARD: &str = "KEYFERRY CARD";
 /// Label of an issuer's secret.
 pub const ISSUER_KEY: &str = "KEYFERRY ISSUER KEY";
 
-/// Characters of one armored block: 16 MiB in base64, with line ends and both marker lines.
-const BLOCK_LIMIT: usize = 23 * 1024 * 1024;
-const LINE_LIMIT: u64 = 256;
+/// Bytes of one line of a block, its line end included. Lines outside of blocks may have any length.
+const LINE_LIMIT: usize = 256;
+/// Bytes of an armored secret. Read into a buffer of this size that never moves, so that no copy of it stays behind.
+const SECRET_LIMIT: usize = 4096;
+
+/// Bytes of an armored block: base64, a line end after every 64 characters (or two, CR LF), both marker lines.
+const fn armored(bytes: usize) -> usize {
+    let base64 = bytes.div_ceil(3) * 4;
+    base64 + base64.div_ceil(64) * 2 + 2 * LINE_LIMIT
+}
+
+fn block_limit(label: &str) -> usize {
+    match label {
+        ISSUER_KEY => SECRET_LIMIT,
+        CARD => armored(crate::CARD_LIMIT),
+        _ => armored(crate::LICENSE_BLOCK_LIMIT),
+    }
+}
 
 /// Armors bytes.
 pub fn write(label: &'static str, bytes: &[u8]) -> Result<String> {
@@ -56,54 +72,75 @@ impl<R: BufRead> Blocks<R> {
     }
 
     fn read_block(&mut self) -> Result<Option<Vec<u8>>> {
-        let end = format!("-----END {}-----", self.label);
-        let mut block = String::new();
-        let mut start = 0;
-        while let Some(line) = self.read_line()? {
-            if block.is_empty() {
-                if !line.starts_with("-----BEGIN ") {
-                    continue;
-                }
-                start = self.line;
-                if line != format!("-----BEGIN {}-----", self.label) {
-                    return Err(bad(
-                        self.label,
-                        start,
-                        &format!("the block is marked {:?}", crate::printable(&line)),
-                    ));
-                }
+        let mut line = Zeroizing::new(Vec::with_capacity(LINE_LIMIT));
+        if !self.skip_to_block(&mut line)? {
+            return Ok(None);
+        }
+        let start = self.line;
+        let (begin, end) = markers(self.label);
+        if *line != begin.as_bytes() {
+            let marked = String::from_utf8_lossy(&line);
+            let why = format!("the block is marked {:?}", crate::printable(&marked));
+            return Err(bad(self.label, start, &why));
+        }
+        let limit = block_limit(self.label);
+        let mut block = Zeroizing::new(Vec::with_capacity(SECRET_LIMIT));
+        loop {
+            if block.len() + line.len() + 1 > limit {
+                return Err(bad(self.label, start, "the block is too long"));
             }
-            block.push_str(&line);
-            block.push('\n');
-            if line == end {
-                let decoded = pem_rfc7468::decode_vec(block.as_bytes());
+            block.extend_from_slice(&line);
+            block.push(b'\n');
+            if *line == end.as_bytes() {
+                let decoded = pem_rfc7468::decode_vec(&block);
                 return decoded
                     .map(|(_, bytes)| Some(bytes))
                     .map_err(|e| bad(self.label, start, &e.to_string()));
             }
-            if block.len() > BLOCK_LIMIT {
-                return Err(bad(self.label, start, "the block is too long"));
+            match self.read_line(&mut line)? {
+                Some(true) => {}
+                Some(false) => return Err(bad(self.label, self.line, "the line is too long")),
+                None => return Err(bad(self.label, start, "the block has no end: the file was cut")),
             }
-        }
-        if block.is_empty() {
-            Ok(None)
-        } else {
-            Err(bad(self.label, start, "the block has no end: the file was cut"))
         }
     }
 
-    fn read_line(&mut self) -> Result<Option<String>> {
-        let mut line = Vec::new();
-        self.line += 1;
-        let mut bounded = std::io::Read::take(&mut self.from, LINE_LIMIT);
-        let read = bounded.read_until(b'\n', &mut line);
-        let read = read.map_err(|e| bad(self.label, self.line, &e.to_string()))?;
-        if read as u64 == LINE_LIMIT && line.last() != Some(&b'\n') {
-            return Err(bad(self.label, self.line, "the line is too long"));
+    /// Stops at the line that begins a block; what stands before it is for people and may be anything.
+    fn skip_to_block(&mut self, line: &mut Vec<u8>) -> Result<bool> {
+        while let Some(whole) = self.read_line(line)? {
+            if line.starts_with(b"-----BEGIN ") {
+                return Ok(true);
+            }
+            if !whole {
+                let skipped = self.from.skip_until(b'\n');
+                skipped.map_err(|e| bad(self.label, self.line, &e.to_string()))?;
+            }
         }
-        let text = std::str::from_utf8(&line).map_err(|_| bad(self.label, self.line, "not text"))?;
-        Ok((read > 0).then(|| text.trim_end_matches(['\r', '\n']).to_owned()))
+        Ok(false)
     }
+
+    /// Reads a line without its end. `Some(false)`: it is longer than its bound, and its rest was not read.
+    fn read_line(&mut self, line: &mut Vec<u8>) -> Result<Option<bool>> {
+        line.clear();
+        let mut bounded = std::io::Read::take(&mut self.from, LINE_LIMIT as u64);
+        let read = bounded
+            .read_until(b'\n', line)
+            .map_err(|e| bad(self.label, self.line + 1, &e.to_string()))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        let ended = line.pop_if(|byte| *byte == b'\n').is_some();
+        line.pop_if(|byte| ended && *byte == b'\r');
+        Ok(Some(ended || read < LINE_LIMIT))
+    }
+}
+
+fn markers(label: &str) -> (String, String) {
+    (
+        format!("-----BEGIN {label}-----"),
+        format!("-----END {label}-----"),
+    )
 }
 
 impl<R: BufRead> Iterator for Blocks<R> {

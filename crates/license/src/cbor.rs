@@ -1,11 +1,13 @@
 //! Deterministic CBOR (RFC 8949 section 4.2): one pass that checks the rules before anything is decoded, and the
 //! round trip that proves that nothing was overlooked.
 
-use minicbor::{Decode, Encode};
+use std::convert::Infallible;
+
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::error::{Error, Result};
 
-/// Levels of arrays, maps and tags that a document may nest (docs/license.md section 1).
+/// Arrays, maps and tags that may stand inside each other (docs/license.md section 1).
 pub(crate) const MAX_DEPTH: usize = 8;
 
 /// Encodes a value. Encoding into memory can't fail.
@@ -31,15 +33,63 @@ where
         });
     }
     check_deterministic(what, bytes)?;
-    let value: T = minicbor::decode(bytes).map_err(|e| Error::Malformed {
-        what,
-        at: e.position().unwrap_or(0),
-        why: e.to_string(),
-    })?;
-    if encode(&value) != bytes {
+    let value: T = minicbor::decode(bytes).map_err(|error| Error::of_decoding(what, &error))?;
+    // Compared while it is encoded: no second copy, which for a secret would have to be wiped.
+    let mut rest = Expected(Some(bytes));
+    let _ = minicbor::encode(&value, &mut rest);
+    if rest.0 != Some(&[]) {
         return Err(Error::UnknownField { what });
     }
     Ok(value)
+}
+
+/// A writer that only looks whether what is written is what was read.
+struct Expected<'b>(Option<&'b [u8]>);
+
+impl minicbor::encode::Write for Expected<'_> {
+    type Error = Infallible;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Infallible> {
+        self.0 = self.0.and_then(|rest| rest.strip_prefix(written));
+        Ok(())
+    }
+}
+
+/// An array of at most `limit` items; a longer one is refused before the first is decoded.
+pub(crate) fn list<'b, C, T: Decode<'b, C>>(
+    what: &'static str,
+    limit: usize,
+    d: &mut Decoder<'b>,
+    ctx: &mut C,
+) -> Result<Vec<T>, minicbor::decode::Error> {
+    let claimed = d.array()?.unwrap_or(0);
+    let count = bounded(what, limit, claimed)?;
+    (0..count).map(|_| T::decode(d, ctx)).collect()
+}
+
+/// A byte string of at most `limit` bytes; a longer one is not copied.
+pub(crate) fn bytes(
+    what: &'static str,
+    limit: usize,
+    d: &mut Decoder<'_>,
+) -> Result<Vec<u8>, minicbor::decode::Error> {
+    let bytes = d.bytes()?;
+    bounded(what, limit, bytes.len() as u64)?;
+    Ok(bytes.to_vec())
+}
+
+/// A number of bytes or items that keeps to its bound.
+pub(crate) fn bounded(
+    what: &'static str,
+    limit: usize,
+    claimed: u64,
+) -> Result<usize, minicbor::decode::Error> {
+    let actual = usize::try_from(claimed).unwrap_or(usize::MAX);
+    if actual > limit {
+        let error = Error::TooLarge { what, limit, actual };
+        return Err(minicbor::decode::Error::custom(error));
+    }
+    Ok(actual)
 }
 
 /// Walks one CBOR item and refuses whatever is not its deterministic encoding. Allocates nothing that grows with
@@ -60,15 +110,16 @@ struct Walk<'b> {
 }
 
 impl<'b> Walk<'b> {
+    /// One item that stands inside `depth` others.
     fn item(&mut self, depth: usize) -> Result<()> {
-        if depth > MAX_DEPTH {
+        let start = self.at;
+        let (major, value) = self.head()?;
+        if matches!(major, 4..=6) && depth == MAX_DEPTH {
             return Err(Error::TooDeep {
                 what: self.what,
                 limit: MAX_DEPTH,
             });
         }
-        let start = self.at;
-        let (major, value) = self.head()?;
         match major {
             0 | 1 => {}
             2 => {
@@ -84,7 +135,7 @@ impl<'b> Walk<'b> {
             4 => (0..value).try_for_each(|_| self.item(depth + 1))?,
             5 => self.map(value, depth)?,
             6 => self.item(depth + 1)?,
-            _ => self.simple(start, value)?,
+            _ => self.simple(start)?,
         }
         Ok(())
     }
@@ -113,8 +164,8 @@ impl<'b> Walk<'b> {
     }
 
     /// Major type 7: only false, true and null are used; floating point never is.
-    fn simple(&mut self, start: usize, value: u64) -> Result<()> {
-        if matches!(self.bytes.get(start), Some(0xf4..=0xf6)) && value <= 22 {
+    fn simple(&mut self, start: usize) -> Result<()> {
+        if matches!(self.bytes.get(start), Some(0xf4..=0xf6)) {
             return Ok(());
         }
         self.at = start;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Result;
 use crate::id::LicenseId;
-use crate::keys::random;
+use crate::keys::random_secret;
 
 const COMMITMENT_LABEL: &[u8] = b"keyferry v1 commitment";
 
@@ -19,12 +19,19 @@ pub struct ContentKey(Zeroizing<[u8; 16]>);
 impl ContentKey {
     /// A fresh one.
     pub fn generate() -> Result<Self> {
-        Ok(Self(Zeroizing::new(random()?)))
+        Ok(Self(random_secret()?))
     }
 
     /// Takes the bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// Copies 16 bytes, for a caller that wipes its own.
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut key = Self(Zeroizing::new([0; 16]));
+        (bytes.len() == key.0.len()).then(|| key.0.copy_from_slice(bytes))?;
+        Some(key)
     }
 
     /// The bytes: for sealing, and for handing the key to whoever opens the content.

@@ -23,6 +23,10 @@ pub enum Typ {
     Backup,
 }
 
+/// Ed25519 (RFC 9864).
+const ALG: i64 = -19;
+/// Longer protected headers are not looked into to say what is wrong with them.
+const HEADER_LIMIT: usize = 1024;
 const ALL: [Typ; 5] = [Typ::Card, Typ::Grant, Typ::Request, Typ::Receipt, Typ::Backup];
 
 impl Typ {
@@ -166,36 +170,67 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Says in what way a protected header is not the expected one.
 fn diagnose_header(expected: Typ, protected: &[u8]) -> Error {
     let what = expected.name();
+    let wrong = |found: String| Error::WrongType {
+        expected: what,
+        found,
+    };
     if let Some(found) = ALL.iter().find(|typ| typ.protected() == protected) {
-        return Error::WrongType {
-            expected: what,
-            found: format!("a {}", found.name()),
+        return wrong(format!("a {}", found.name()));
+    }
+    if protected.len() > HEADER_LIMIT {
+        return Error::TooLarge {
+            what: "the protected header",
+            limit: HEADER_LIMIT,
+            actual: protected.len(),
         };
     }
     if let Err(error) = cbor::check_deterministic(what, protected) {
         return error;
     }
-    let mut d = minicbor::Decoder::new(protected);
-    let mut labels = Vec::new();
-    let entries = d.map().ok().flatten().unwrap_or(0);
-    for _ in 0..entries {
-        let (Ok(label), Ok(())) = (d.i64(), d.skip()) else {
-            break;
-        };
-        labels.push(label);
-    }
-    match labels.as_slice() {
-        labels if labels.contains(&2) => Error::UnknownCritical { what },
-        [1, 16] => Error::WrongType {
-            expected: what,
-            found: "signed in another way, or of another kind".into(),
-        },
-        [] => Error::WrongType {
-            expected: what,
-            found: "without alg and typ in its header".into(),
-        },
+    let header = Header::read(protected);
+    match header {
+        Header { critical: true, .. } => Error::UnknownCritical { what },
+        Header { alg: None, .. } | Header { typ: None, .. } => {
+            wrong("a document without alg and typ in its header".into())
+        }
+        Header { alg: Some(alg), .. } if alg != ALG => wrong(format!("a document signed by algorithm {alg}")),
+        Header { typ: Some(typ), .. } if typ != expected.media_type() => {
+            wrong(format!("a document of type {:?}", crate::printable(typ)))
+        }
         _ => Error::UnknownField {
             what: "the protected header",
         },
+    }
+}
+
+/// What an unexpected header holds, as far as an error can use it.
+#[derive(Default)]
+struct Header<'b> {
+    alg: Option<i64>,
+    typ: Option<&'b str>,
+    critical: bool,
+}
+
+impl<'b> Header<'b> {
+    fn read(protected: &'b [u8]) -> Self {
+        let mut header = Self::default();
+        let mut d = minicbor::Decoder::new(protected);
+        for _ in 0..d.map().ok().flatten().unwrap_or(0) {
+            // A label that is text is none of those looked for.
+            let label = d.probe().i64().unwrap_or(0);
+            if d.skip().is_err() {
+                break;
+            }
+            match label {
+                1 => header.alg = d.probe().i64().ok(),
+                2 => header.critical = true,
+                16 => header.typ = d.probe().str().ok(),
+                _ => {}
+            }
+            if d.skip().is_err() {
+                break;
+            }
+        }
+        header
     }
 }

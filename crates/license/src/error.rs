@@ -109,6 +109,14 @@ pub enum Error {
         /// The grant's.
         found: Thumbprint,
     },
+    /// A grant names another service than the one whose card comes with it.
+    #[error("the grant leaves moves to the service {found}, not to {expected}")]
+    OtherService {
+        /// The card's thumbprint.
+        expected: Thumbprint,
+        /// The grant's.
+        found: Thumbprint,
+    },
     /// The key opens but is not the one that the grant committed to.
     #[error("the content key does not fit the grant's commitment: it belongs to another license")]
     WrongCommitment,
@@ -142,4 +150,22 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(String),
+}
+
+impl Error {
+    /// What the decoder met; an error that this crate gave to the decoder comes out as it went in.
+    pub(crate) fn of_decoding(what: &'static str, error: &minicbor::decode::Error) -> Self {
+        let own = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Self>());
+        own.cloned().unwrap_or_else(|| Error::Malformed {
+            what,
+            at: error.position().unwrap_or(0),
+            why: error.to_string(),
+        })
+    }
+}
+
+impl From<minicbor::decode::Error> for Error {
+    fn from(error: minicbor::decode::Error) -> Self {
+        Error::of_decoding("document", &error)
+    }
 }

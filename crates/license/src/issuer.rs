@@ -1,12 +1,12 @@
 //! The secret of an issuer: its root key and the key that signs grants.
 
 use minicbor::{Decode, Encode};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::armor;
 use crate::card::{Card, CardKey, CardKind, KeyUse};
 use crate::cbor;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::keys::{PublicKey, Secret32, SigningSecret};
 use crate::text::Text;
 use crate::verified::Verified;
@@ -75,7 +75,7 @@ impl IssuerKey {
 
     /// Reads the armored secret.
     pub fn from_armor(text: &[u8]) -> Result<Self> {
-        let block = armor::single(armor::ISSUER_KEY, text)?;
+        let block = Zeroizing::new(armor::single(armor::ISSUER_KEY, text)?);
         let stored: Stored = cbor::decode_exact("issuer key", &block, 1024)?;
         let signing_secret = |seed| SigningSecret::from_seed(Secret32::from_bytes(seed));
         Ok(Self {
@@ -87,18 +87,7 @@ impl IssuerKey {
 
 impl Drop for Stored {
     fn drop(&mut self) {
-        use zeroize::Zeroize;
         self.root.zeroize();
         self.signing.zeroize();
-    }
-}
-
-impl From<minicbor::decode::Error> for Error {
-    fn from(error: minicbor::decode::Error) -> Self {
-        Error::Malformed {
-            what: "document",
-            at: error.position().unwrap_or(0),
-            why: error.to_string(),
-        }
     }
 }

@@ -1,11 +1,13 @@
 //! Ed25519 and X-Wing keys, secret and public, and their COSE_Key forms.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use hpke::{Deserializable, Kem, Serializable};
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::cbor;
 use crate::error::{Error, Result};
@@ -18,6 +20,75 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(out)
 }
 
+/// Fresh random bytes in the place where a secret is kept, so that no copy of it stays behind.
+pub(crate) fn random_secret<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+    let mut out = Zeroizing::new([0; N]);
+    getrandom::fill(out.as_mut_slice()).map_err(|e| Error::NoRandomness(e.to_string()))?;
+    Ok(out)
+}
+
+/// Random bytes for code that can't be told that there are none: it gets zeros then, and what it made of them MUST
+/// be thrown away unless [`Randomness::was_given`].
+pub(crate) struct Randomness {
+    ahead: Zeroizing<[u8; 512]>,
+    used: usize,
+    missing: Option<getrandom::Error>,
+}
+
+impl Randomness {
+    pub(crate) fn new() -> Self {
+        Self {
+            ahead: Zeroizing::new([0; 512]),
+            used: 512,
+            missing: None,
+        }
+    }
+
+    /// Was every byte so far random?
+    pub(crate) fn was_given(&self) -> Result<()> {
+        match self.missing {
+            None => Ok(()),
+            Some(error) => Err(Error::NoRandomness(error.to_string())),
+        }
+    }
+
+    fn byte(&mut self) -> u8 {
+        if self.used == self.ahead.len() {
+            // One system call for many numbers: a batch draws 16 bytes for each signature.
+            if let Err(error) = getrandom::fill(self.ahead.as_mut_slice()) {
+                self.ahead.zeroize();
+                self.missing = Some(error);
+            }
+            self.used = 0;
+        }
+        self.used += 1;
+        std::mem::take(&mut self.ahead[self.used - 1])
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.byte())
+    }
+}
+
+impl TryRng for Randomness {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(self.array()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(self.array()))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        out.iter_mut().for_each(|byte| *byte = self.byte());
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Randomness {}
+
 /// A symmetric secret of 32 bytes, wiped when dropped, never shown.
 #[derive(Clone)]
 pub struct Secret32(Zeroizing<[u8; 32]>);
@@ -25,7 +96,7 @@ pub struct Secret32(Zeroizing<[u8; 32]>);
 impl Secret32 {
     /// A fresh one.
     pub fn generate() -> Result<Self> {
-        Ok(Self(Zeroizing::new(random()?)))
+        Ok(Self(random_secret()?))
     }
 
     /// Takes the bytes.
@@ -192,7 +263,8 @@ impl fmt::Debug for KemPublicKey {
     }
 }
 
-/// A public key in its COSE_Key form.
+/// A public key in its COSE_Key form. Decoding refuses what is no usable key: a point of small order, an X-Wing key
+/// with a coefficient out of range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
     /// `{1: 1, -1: 6, -2: x}`.
@@ -233,8 +305,8 @@ impl<'b, C> Decode<'b, C> for PublicKey {
                     .bytes()?
                     .try_into()
                     .map_err(|_| bad("an Ed25519 key that is not 32 bytes long"))?;
-                // Small order is refused by name when the card is verified; here it only has to be a point.
-                Ok(Self::Ed25519(VerifyingKey(bytes)))
+                let key = VerifyingKey::from_bytes(bytes);
+                key.map(Self::Ed25519).map_err(minicbor::decode::Error::custom)
             }
             7 => {
                 if (d.u8()?, d.i64()?, d.i8()?) != (3, XWING_ALG, -1) {
@@ -244,19 +316,10 @@ impl<'b, C> Decode<'b, C> for PublicKey {
                 if key.len() != KemPublicKey::LEN {
                     return Err(bad("an X-Wing key that is not 1,216 bytes long"));
                 }
-                Ok(Self::XWing(KemPublicKey(key.to_vec())))
+                let key = KemPublicKey::from_bytes(key);
+                key.map(Self::XWing).map_err(minicbor::decode::Error::custom)
             }
             _ => Err(bad("a kind of key that this version does not know")),
-        }
-    }
-}
-
-impl PublicKey {
-    /// Is it usable: a point of large order, or an X-Wing key that decodes.
-    pub(crate) fn check(&self) -> Result<()> {
-        match self {
-            Self::Ed25519(key) => VerifyingKey::from_bytes(key.0).map(drop),
-            Self::XWing(key) => key.public().map(drop),
         }
     }
 }

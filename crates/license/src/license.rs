@@ -1,6 +1,6 @@
 //! The `.license` file: grants with their keys sealed for one computer, and the cards that are needed to check them.
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 
 use crate::armor;
 use crate::card::{CARD_LIMIT, Card, CardKind};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::grant::{GRANT_LIMIT, Grant};
 use crate::id::ComputerId;
 use crate::seal::{Encapsulation, SealedKey, Sealer, Suite};
-use crate::verified::Verified;
+use crate::verified::{Unverified, Verified};
 
 /// Licenses in one armored block; a file may hold any number of blocks.
 pub const LICENSES_IN_A_BLOCK: usize = 1000;
@@ -21,7 +21,7 @@ pub const LICENSE_BLOCK_LIMIT: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct LicenseItem {
     /// The signed grant.
-    #[cbor(n(0), with = "minicbor::bytes")]
+    #[cbor(n(0), encode_with = "minicbor::bytes::encode", decode_with = "decode_grant")]
     pub grant: Vec<u8>,
     /// Its content key, sealed for delivery.
     #[n(1)]
@@ -39,10 +39,10 @@ pub struct LicenseFile {
     #[n(2)]
     pub computer: ComputerId,
     /// The issuer's card, signed.
-    #[cbor(n(3), with = "minicbor::bytes")]
+    #[cbor(n(3), encode_with = "minicbor::bytes::encode", decode_with = "decode_card")]
     pub issuer: Vec<u8>,
     /// The service's card, signed.
-    #[cbor(n(4), with = "minicbor::bytes")]
+    #[cbor(n(4), encode_with = "minicbor::bytes::encode", decode_with = "decode_card")]
     pub service: Vec<u8>,
     /// How the keys are sealed.
     #[n(5)]
@@ -51,12 +51,13 @@ pub struct LicenseFile {
     #[n(6)]
     pub enc: Encapsulation,
     /// 1 to 1,000 licenses.
-    #[n(7)]
+    #[cbor(n(7), decode_with = "decode_items")]
     pub items: Vec<LicenseItem>,
 }
 
 impl LicenseFile {
-    /// Seals a batch of grants with their keys for a computer.
+    /// Seals a batch of grants with their keys for a computer. Each grant MUST name the issuer and the service whose
+    /// cards go along.
     pub fn seal(
         issuer: &Verified<Card>,
         service: &Verified<Card>,
@@ -64,8 +65,12 @@ impl LicenseFile {
         now: u64,
         licenses: &[(Verified<Grant>, ContentKey)],
     ) -> Result<Self> {
+        of_kind(issuer, CardKind::Issuer, "issuer's card")?;
+        of_kind(service, CardKind::Service, "service's card")?;
+        of_kind(computer, CardKind::Computer, "computer's card")?;
         let (enc, sealer) = Sealer::delivery(computer.seal_key(now)?)?;
         let seal = |(grant, key): &(Verified<Grant>, ContentKey)| {
+            names(grant, issuer, service)?;
             Ok(LicenseItem {
                 grant: grant.as_bytes().to_vec(),
                 key: sealer.seal(grant, key)?,
@@ -104,18 +109,31 @@ impl LicenseFile {
     /// Both cards, checked against their own roots.
     pub fn cards(&self) -> Result<(Verified<Card>, Verified<Card>)> {
         let (issuer, service) = (Card::verify(&self.issuer)?, Card::verify(&self.service)?);
-        for (card, kind, field) in [
-            (&issuer, CardKind::Issuer, "issuer's card"),
-            (&service, CardKind::Service, "service's card"),
-        ] {
-            if card.kind != kind {
-                return Err(Error::OutOfRange {
-                    field,
-                    why: "the card is of another kind".into(),
-                });
+        of_kind(&issuer, CardKind::Issuer, "issuer's card")?;
+        of_kind(&service, CardKind::Service, "service's card")?;
+        Ok((issuer, service))
+    }
+
+    /// Its grants, verified together and in their order: each is signed by this issuer and leaves moves to this
+    /// service. One that isn't takes nothing from the others.
+    pub fn grants(&self, issuer: &Verified<Card>, service: &Verified<Card>) -> Vec<Result<Verified<Grant>>> {
+        let parsed = self.items.iter().map(|item| Grant::parse(&item.grant));
+        let (mut good, mut faults) = (Vec::new(), Vec::new());
+        for grant in parsed {
+            match grant.and_then(|grant| names(grant.claim(), issuer, service).map(|()| grant)) {
+                Ok(grant) => {
+                    good.push(grant);
+                    faults.push(None);
+                }
+                Err(fault) => faults.push(Some(fault)),
             }
         }
-        Ok((issuer, service))
+        let mut verified = Unverified::verify_batch(good, issuer).into_iter();
+        let answer = |fault: Option<Error>| match fault {
+            Some(fault) => Some(Err(fault)),
+            None => verified.next(),
+        };
+        faults.into_iter().filter_map(answer).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -137,19 +155,45 @@ impl LicenseFile {
                 actual,
             });
         }
-        for (what, actual, limit) in [
-            ("issuer's card", self.issuer.len(), CARD_LIMIT),
-            ("service's card", self.service.len(), CARD_LIMIT),
-            (
-                "grant",
-                self.items.iter().map(|item| item.grant.len()).max().unwrap_or(0),
-                GRANT_LIMIT,
-            ),
-        ] {
-            if actual > limit {
-                return Err(Error::TooLarge { what, limit, actual });
-            }
-        }
         Ok(())
     }
+}
+
+fn of_kind(card: &Card, kind: CardKind, field: &'static str) -> Result<()> {
+    if card.kind == kind {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        field,
+        why: "the card is of another kind".into(),
+    })
+}
+
+fn names(grant: &Grant, issuer: &Card, service: &Card) -> Result<()> {
+    let expected = issuer.thumbprint();
+    if grant.issuer != expected {
+        let found = grant.issuer;
+        return Err(Error::OtherIssuer { expected, found });
+    }
+    let expected = service.thumbprint();
+    if grant.service != expected {
+        let found = grant.service;
+        return Err(Error::OtherService { expected, found });
+    }
+    Ok(())
+}
+
+fn decode_grant<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Vec<u8>, minicbor::decode::Error> {
+    cbor::bytes("grant", GRANT_LIMIT, d)
+}
+
+fn decode_card<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Vec<u8>, minicbor::decode::Error> {
+    cbor::bytes("card", CARD_LIMIT, d)
+}
+
+fn decode_items<'b, C>(
+    d: &mut Decoder<'b>,
+    ctx: &mut C,
+) -> Result<Vec<LicenseItem>, minicbor::decode::Error> {
+    cbor::list("number of licenses in a block", LICENSES_IN_A_BLOCK, d, ctx)
 }

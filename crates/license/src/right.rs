@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
+use crate::cbor;
 use crate::error::{Error, Result};
 use crate::text::Text;
 
@@ -174,10 +175,9 @@ impl<C> Encode<C> for Rights {
 
 impl<'b, C> Decode<'b, C> for Rights {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let at = d.position();
-        let entries = d.map()?.filter(|n| *n <= MAX_RIGHTS as u64);
-        let entries = entries.ok_or_else(|| minicbor::decode::Error::message("too many rights").at(at))?;
-        let mut rights = Vec::new();
+        let claimed = d.map()?.unwrap_or(0);
+        let entries = cbor::bounded("rights", MAX_RIGHTS, claimed)?;
+        let mut rights = Vec::with_capacity(entries);
         for _ in 0..entries {
             rights.push(Right {
                 action: Text::decode(d, ctx)?,

@@ -20,16 +20,25 @@ use crate::content_key::ContentKey;
 use crate::error::{Error, Result};
 use crate::grant::Grant;
 use crate::id::Digest;
-use crate::keys::{KemPublicKey, KemSecret, Secret32};
+use crate::keys::{KemPublicKey, KemSecret, Randomness, Secret32};
 use crate::verified::{Unverified, Verified};
 
 /// How a secret is agreed on: 1 is HPKE with X-Wing (0x647a), HKDF-SHA256 (0x0001), export-only (0xffff).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode)]
 #[cbor(index_only)]
 pub enum Suite {
     /// X-Wing, HKDF-SHA256, export only.
     #[n(1)]
     XWingHkdfSha256,
+}
+
+impl<'b, C> Decode<'b, C> for Suite {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        match d.u64()? {
+            1 => Ok(Suite::XWingHkdfSha256),
+            other => Err(minicbor::decode::Error::custom(Error::UnknownSuite(other))),
+        }
+    }
 }
 
 /// The `enc` of one HPKE encapsulation: 1,120 bytes, one for a whole batch.
@@ -169,11 +178,14 @@ impl Sealer {
     }
 
     fn encapsulate(purpose: Purpose, to: &KemPublicKey) -> Result<(Encapsulation, Self)> {
-        let sender = hpke::setup_sender::<ExportOnlyAead, HkdfSha256, XWing>(
+        let mut randomness = Randomness::new();
+        let sender = hpke::setup_sender_with_rng::<ExportOnlyAead, HkdfSha256, XWing>(
             &OpModeS::Base,
             &to.public()?,
             purpose.label(),
+            &mut randomness,
         );
+        randomness.was_given()?;
         let (enc, context) = sender.map_err(|_| Error::BadKey {
             what: "the reader's card",
         })?;
@@ -198,11 +210,7 @@ impl Sealer {
             .cipher(digest)?
             .decrypt(&Nonce::default(), sealed.0.as_slice());
         let plain = Zeroizing::new(plain.map_err(|_| Error::SealBroken)?);
-        plain
-            .as_slice()
-            .try_into()
-            .map(ContentKey::from_bytes)
-            .map_err(|_| Error::SealBroken)
+        ContentKey::from_slice(&plain).ok_or(Error::SealBroken)
     }
 
     /// AES-256-GCM under the KEK of this grant.

@@ -56,24 +56,23 @@ impl<C, const MAX: usize> Encode<C> for Text<MAX> {
 
 impl<'b, C, const MAX: usize> Decode<'b, C> for Text<MAX> {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let at = d.position();
         let text = d.str()?;
-        if text.len() > MAX {
-            return Err(minicbor::decode::Error::message(format!("text longer than {MAX} bytes")).at(at));
-        }
+        crate::cbor::bounded("a text", MAX, text.len() as u64)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 /// Text from outside as a terminal or a page may show it: control characters and those that reorder or hide text
-/// (Unicode bidirectional controls, zero-width and tag characters) are left out.
+/// are left out (docs/license.md section 8).
 pub fn printable(text: &str) -> String {
     text.chars()
         .filter(|c| !(c.is_control() || is_deceptive(*c)))
         .collect()
 }
 
+/// Bidirectional controls, zero-width and tag characters, and letters that are drawn as nothing.
 fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
