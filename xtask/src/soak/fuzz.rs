@@ -27,7 +27,7 @@ impl Options {
     }
 }
 
-/// `true` when no target found anything.
+/// `true` when no target failed.
 pub fn fuzz(options: &Options) -> Result<bool> {
     if !root().join("fuzz/Cargo.toml").is_file() {
         bail!("there is no fuzz/ in this repository, so there is nothing to run");
@@ -57,10 +57,10 @@ pub fn fuzz(options: &Options) -> Result<bool> {
         options.seconds
     );
     for target in &failed {
-        println!("found something: {target} (its input is under fuzz/artifacts/{target})");
+        println!("failed: {target} (an input that it found is under fuzz/artifacts/{target})");
     }
     if failed.is_empty() {
-        println!("nothing was found");
+        println!("none failed");
     }
     Ok(failed.is_empty())
 }

@@ -19,7 +19,7 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
     }
 }
 
-/// `true` when nothing was found.
+/// `true` when nothing failed.
 pub fn soak(mode: &Mode) -> Result<bool> {
     match mode {
         Mode::Fuzz(options) => fuzz::fuzz(options),
