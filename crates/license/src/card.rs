@@ -30,6 +30,16 @@ pub enum CardKind {
     Computer,
 }
 
+impl CardKind {
+    fn who(self) -> &'static str {
+        match self {
+            CardKind::Issuer => "an issuer",
+            CardKind::Service => "a service",
+            CardKind::Computer => "a computer",
+        }
+    }
+}
+
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -130,6 +140,17 @@ impl Card {
                 needed: "seal",
             }),
         }
+    }
+
+    /// Refuses the card of another kind than this.
+    pub(crate) fn must_be(&self, kind: CardKind) -> Result<()> {
+        if self.kind == kind {
+            return Ok(());
+        }
+        Err(Error::OutOfRange {
+            field: "card",
+            why: format!("it is the card of {}, not of {}", self.kind.who(), kind.who()),
+        })
     }
 
     fn root_key(&self) -> Option<VerifyingKey> {

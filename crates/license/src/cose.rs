@@ -127,6 +127,17 @@ impl<'b> Sign1<'b> {
         sig_structure(self.typ, self.payload)
     }
 
+    /// The whole document.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.payload.len() + 128);
+        out.extend([0xd2, 0x84]);
+        put_bytes(&mut out, &self.typ.protected());
+        out.push(0xa0);
+        put_bytes(&mut out, self.payload);
+        put_bytes(&mut out, &self.signature);
+        out
+    }
+
     /// Verifies with one key, by the ZIP-215 rules.
     pub fn verify(&self, key: &VerifyingKey) -> Result<()> {
         key.verify(&self.sig_structure(), &self.signature)
@@ -144,13 +155,12 @@ pub(crate) fn digest_of(sig_structure: &[u8]) -> Digest {
 /// Signs a payload and gives the whole document.
 pub fn sign_document(typ: Typ, payload: &[u8], key: &SigningSecret) -> Vec<u8> {
     let signature = key.sign(&sig_structure(typ, payload));
-    let mut out = Vec::with_capacity(payload.len() + 128);
-    out.extend([0xd2, 0x84]);
-    put_bytes(&mut out, &typ.protected());
-    out.push(0xa0);
-    put_bytes(&mut out, payload);
-    put_bytes(&mut out, &signature);
-    out
+    let document = Sign1 {
+        typ,
+        payload,
+        signature,
+    };
+    document.encode()
 }
 
 fn sig_structure(typ: Typ, payload: &[u8]) -> Vec<u8> {

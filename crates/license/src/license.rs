@@ -65,9 +65,9 @@ impl LicenseFile {
         now: u64,
         licenses: &[(Verified<Grant>, ContentKey)],
     ) -> Result<Self> {
-        of_kind(issuer, CardKind::Issuer, "issuer's card")?;
-        of_kind(service, CardKind::Service, "service's card")?;
-        of_kind(computer, CardKind::Computer, "computer's card")?;
+        issuer.must_be(CardKind::Issuer)?;
+        service.must_be(CardKind::Service)?;
+        computer.must_be(CardKind::Computer)?;
         let (enc, sealer) = Sealer::delivery(computer.seal_key(now)?)?;
         let seal = |(grant, key): &(Verified<Grant>, ContentKey)| {
             names(grant, issuer, service)?;
@@ -109,8 +109,8 @@ impl LicenseFile {
     /// Both cards, checked against their own roots.
     pub fn cards(&self) -> Result<(Verified<Card>, Verified<Card>)> {
         let (issuer, service) = (Card::verify(&self.issuer)?, Card::verify(&self.service)?);
-        of_kind(&issuer, CardKind::Issuer, "issuer's card")?;
-        of_kind(&service, CardKind::Service, "service's card")?;
+        issuer.must_be(CardKind::Issuer)?;
+        service.must_be(CardKind::Service)?;
         Ok((issuer, service))
     }
 
@@ -147,26 +147,21 @@ impl LicenseFile {
                 why,
             });
         }
-        if self.items.is_empty() || self.items.len() > LICENSES_IN_A_BLOCK {
-            let (limit, actual) = (LICENSES_IN_A_BLOCK, self.items.len());
+        if self.items.is_empty() {
+            return Err(Error::OutOfRange {
+                field: "license file",
+                why: "there is no license in the block".into(),
+            });
+        }
+        if self.items.len() > LICENSES_IN_A_BLOCK {
             return Err(Error::TooLarge {
                 what: "number of licenses in a block",
-                limit,
-                actual,
+                limit: LICENSES_IN_A_BLOCK,
+                actual: self.items.len(),
             });
         }
         Ok(())
     }
-}
-
-fn of_kind(card: &Card, kind: CardKind, field: &'static str) -> Result<()> {
-    if card.kind == kind {
-        return Ok(());
-    }
-    Err(Error::OutOfRange {
-        field,
-        why: "the card is of another kind".into(),
-    })
 }
 
 fn names(grant: &Grant, issuer: &Card, service: &Card) -> Result<()> {
