@@ -1,1 +1,27 @@
-//! The backup file of Keyferry, in three layers over Read, Write and Seek.
+//! The backup file of Keyferry, in three layers over `Read`, `Write` and `Seek`, and its way onto a medium.
+//!
+//! A [`Writer`] makes a backup from a [`Header`] and [`Record`]s, a [`Reader`] gives them back and says what is
+//! damaged, [`medium::publish`] puts the file into a folder such that it is whole or absent at every instant.
+//! Nothing here knows the license store, the network or the clock. `docs/backup.md` is the normative text; the
+//! code cites its sections.
+
+mod damage;
+mod encryption;
+mod error;
+mod header;
+pub mod medium;
+mod payload;
+mod protection;
+mod reader;
+mod record;
+mod writer;
+
+pub use damage::{Damage, Lost, Place, Tally};
+pub use error::{Error, Fault, Result};
+pub use header::{BackupId, HEADER_LIMIT, Header, LastReceipt, MAX_ISSUERS, MAX_SERVICES, ServiceSeal};
+pub use payload::{FooterState, Item, Records, Root};
+pub use reader::Reader;
+pub use record::{
+    DOCUMENT_LIMIT, DocumentPart, KIND_LIMIT, License, NAME_LIMIT, PART_LEN, RECORD_LIMIT, Record,
+};
+pub use writer::{Summary, Writer};

@@ -1,0 +1,206 @@
+//! What can go wrong with a backup: one enum for the crate. Each says who is at fault and what to do.
+
+use std::io;
+
+use crate::damage::Damage;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who can do something about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Who called: another argument, or another moment.
+    Caller,
+    /// The backup file: it is damaged, of another kind, or hostile.
+    File,
+    /// The medium: absent, full, read-only or failing.
+    Medium,
+    /// This program, or the system under it.
+    Program,
+}
+
+/// Why a backup could not be written, read or put in its place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not a backup at all.
+    #[error("this is not a Keyferry backup: {why}")]
+    NotABackup {
+        /// What was found instead.
+        why: &'static str,
+    },
+    /// Layer 2 is there.
+    #[error("this backup is encrypted; this version reads unencrypted backups only")]
+    Encrypted,
+    /// Made by a newer Keyferry.
+    #[error("this backup is of version {found}, this Keyferry reads version 1")]
+    Version {
+        /// The version that it states.
+        found: u32,
+    },
+    /// The protection trailer has a version or a kind of parity that this Keyferry doesn't know.
+    #[error(
+        "the protection of this backup is of version {version} and kind {kind}, which this Keyferry does not know"
+    )]
+    Protection {
+        /// Version in the trailer.
+        version: u32,
+        /// Kind of parity in the trailer.
+        kind: u32,
+    },
+    /// A whole trailer that tells of another length: two files in one, or bytes put in or taken out.
+    #[error(
+        "the backup says that it is {stated} bytes long, and the file has {actual}: joined, or cut in the middle"
+    )]
+    Length {
+        /// By the trailer.
+        stated: u64,
+        /// Of the file.
+        actual: u64,
+    },
+    /// Something that the rest needs is damaged, or the caller asked for a whole backup.
+    #[error("the backup is damaged: {0}")]
+    Damaged(Damage),
+    /// The header is whole and breaks the rules.
+    #[error("the header of the backup breaks the rules: {why}")]
+    Header {
+        /// Which rule.
+        why: String,
+    },
+    /// Longer or more than the format allows.
+    #[error("{what}: {actual}, at most {limit} are allowed in a backup")]
+    TooLarge {
+        /// Which field.
+        what: &'static str,
+        /// The bound, in bytes or items.
+        limit: u64,
+        /// What was given or found.
+        actual: u64,
+    },
+    /// A value outside the rules of the format.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// Which field.
+        what: &'static str,
+        /// Which rule is broken.
+        why: &'static str,
+    },
+    /// The signing key is not the one of the computer in the header.
+    #[error("the key that should sign the backup is not the key of the computer in its header")]
+    WrongKey,
+    /// The folder is missing, or is no folder.
+    #[error("no medium at {folder}: {why}")]
+    NoMedium {
+        /// The folder that was named.
+        folder: String,
+        /// Missing, or a file.
+        why: &'static str,
+    },
+    /// There is a backup of this computer, and it may not be replaced.
+    #[error("a backup exists already: {name}")]
+    Exists {
+        /// Its file name.
+        name: String,
+    },
+    /// Another process writes this computer's backup into the same folder.
+    #[error("another backup to {name} is being written")]
+    Busy {
+        /// The file name that both want.
+        name: String,
+    },
+    /// No space left.
+    #[error("{folder} is full")]
+    Full {
+        /// The folder.
+        folder: String,
+    },
+    /// The medium can't be written to.
+    #[error("{folder} is read-only")]
+    ReadOnly {
+        /// The folder.
+        folder: String,
+    },
+    /// The medium's file system can't hold a file this long.
+    #[error("the file system of {folder} takes no file as long as this backup")]
+    FileTooLong {
+        /// The folder.
+        folder: String,
+    },
+    /// Not allowed to.
+    #[error("no permission to {doing} in {folder}")]
+    Denied {
+        /// What was attempted.
+        doing: &'static str,
+        /// The folder.
+        folder: String,
+    },
+    /// What was read back is not what was written.
+    #[error("what {folder} gives back is not what was written to it: {why}")]
+    ReadBack {
+        /// The folder.
+        folder: String,
+        /// Where or how it differs.
+        why: String,
+    },
+    /// The medium failed in another way.
+    #[error("could not {doing} in {folder}: {source}")]
+    Medium {
+        /// What was attempted.
+        doing: &'static str,
+        /// The folder.
+        folder: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Reading or writing a stream failed.
+    #[error("could not {doing} the backup at byte {at}: {source}")]
+    Stream {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// Offset from the start of the file.
+        at: u64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No random bytes, or no compression.
+    #[error("{0}")]
+    System(String),
+}
+
+impl Error {
+    /// Who can do something about it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Error::TooLarge { .. } | Error::Invalid { .. } | Error::WrongKey => Fault::Caller,
+            Error::Exists { .. } | Error::Busy { .. } => Fault::Caller,
+            Error::NotABackup { .. } | Error::Encrypted | Error::Version { .. } => Fault::File,
+            Error::Protection { .. } | Error::Length { .. } => Fault::File,
+            Error::Damaged(_) | Error::Header { .. } => Fault::File,
+            Error::NoMedium { .. } | Error::Full { .. } | Error::ReadOnly { .. } => Fault::Medium,
+            Error::FileTooLong { .. } | Error::Denied { .. } | Error::ReadBack { .. } => Fault::Medium,
+            Error::Medium { .. } | Error::Stream { .. } => Fault::Medium,
+            Error::System(_) => Fault::Program,
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::NotABackup { .. } => "name a file that ends in .keyferry, or the folder that holds it",
+            Error::Encrypted => "decrypt it first, with age",
+            Error::Version { .. } | Error::Protection { .. } => "a newer Keyferry reads it",
+            Error::Length { .. } | Error::Damaged(_) => "take another copy, or an earlier backup",
+            Error::NoMedium { .. } => "connect the medium, or name a folder that exists; none is made",
+            Error::Exists { .. } => "allow it to be replaced, or name another folder",
+            Error::Busy { .. } => "wait until the other one is done",
+            Error::Full { .. } => "free some space: the old and the new backup must fit side by side",
+            Error::ReadOnly { .. } => "release its write protection, or take another medium",
+            Error::FileTooLong { .. } => "take a medium with another file system",
+            Error::Denied { .. } => "name a folder that you may write to",
+            Error::ReadBack { .. } => "do not trust this medium; take another",
+            Error::Medium { .. } | Error::Stream { .. } => "check that the medium is connected and healthy",
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! The real medium: a folder of the file system.
+
+#[cfg(not(windows))]
+use std::fs::TryLockError;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Medium, NewFile, ReadSeek};
+
+/// A folder. It is never made, nor are its parents.
+#[derive(Debug, Clone)]
+pub struct FolderMedium {
+    folder: PathBuf,
+}
+
+impl FolderMedium {
+    /// Names a folder; whether it exists is seen when it is used.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// Where a file of it lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+impl Medium for FolderMedium {
+    fn folder(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn is_folder(&self) -> io::Result<bool> {
+        Ok(fs::metadata(&self.folder)?.is_dir())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            // A name that is not UTF-8 is none of a backup's.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        match fs::symlink_metadata(self.path(name)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
+        Ok(Box::new(File::open(self.path(name))?))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
+        let path = self.path(name);
+        clear(&path)?;
+        // Only ever a file that did not exist is written to: one that was found under this name may by now bear the
+        // name of a finished backup.
+        let file = match open_exclusively(OpenOptions::new().create_new(true), &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(busy()),
+            file => file?,
+        };
+        lock(&file)?;
+        let file = Locked { file, path };
+        if file.is_in_place()? {
+            Ok(Box::new(file))
+        } else {
+            Err(busy())
+        }
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::hard_link(self.path(from), self.path(to))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    #[cfg(unix)]
+    fn sync_folder(&self) -> io::Result<()> {
+        match File::open(&self.folder)?.sync_all() {
+            // Some file systems have no way to sync a folder.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn sync_folder(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file under a lock that the system releases when its process ends, however it ends.
+struct Locked {
+    file: File,
+    path: PathBuf,
+}
+
+impl Write for Locked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl NewFile for Locked {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        bears_name(&self.file, &self.path)
+    }
+}
+
+/// Removes what a process that is gone left behind; `WouldBlock` if it is still there.
+fn clear(path: &Path) -> io::Result<()> {
+    let left = match open_exclusively(&mut OpenOptions::new(), path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        left => left?,
+    };
+    lock(&left)?;
+    if bears_name(&left, path)? {
+        fs::remove_file(path)
+    } else {
+        Err(busy())
+    }
+}
+
+#[cfg(not(windows))]
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(busy()),
+        // Without locks a second writer is noticed before the rename, when the name is no longer this file's.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// There a lock would keep the file from being read back; it is opened such that nobody else may write to it.
+#[cfg(windows)]
+fn lock(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+fn open_exclusively(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.read(true).write(true);
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt;
+        const SHARE_READ_AND_DELETE: u32 = 1 | 4;
+        const SHARING_VIOLATION: i32 = 32;
+        return match options.share_mode(SHARE_READ_AND_DELETE).open(path) {
+            Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => Err(busy()),
+            file => file,
+        };
+    }
+    #[cfg(not(windows))]
+    options.open(path)
+}
+
+fn busy() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
+}
+
+#[cfg(unix)]
+fn bears_name(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (held, named) = (
+        file.metadata()?,
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            named => named?,
+        },
+    );
+    Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
+}
+
+#[cfg(not(unix))]
+fn bears_name(_: &File, path: &Path) -> io::Result<bool> {
+    fs::exists(path)
+}

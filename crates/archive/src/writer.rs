@@ -1,0 +1,78 @@
+//! Writes a backup: the payload, and the trailer after it.
+
+use std::io::Write;
+
+use keyferry_license::{SealedKey, SigningSecret};
+
+use crate::error::{Error, Result};
+use crate::header::Header;
+use crate::payload::{PayloadWriter, Root};
+use crate::protection::{TRAILER_LEN, Trailer};
+use crate::record::Record;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Licenses.
+    pub licenses: u64,
+    /// License documents.
+    pub documents: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// What the computer signed.
+    pub root: Root,
+}
+
+/// Writes a backup in one pass, in memory that does not grow with it. Dropping it before [`Writer::finish`] leaves
+/// a file that no reader takes for whole.
+pub struct Writer<W> {
+    payload: PayloadWriter<W>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Checks the header against the rules and writes it.
+    pub fn new(out: W, header: &Header) -> Result<Self> {
+        let payload = PayloadWriter::new(out, header)?;
+        Ok(Self { payload })
+    }
+
+    /// Adds a record. An error of the caller's fault leaves the writer as it was.
+    pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
+        self.payload.push(record)
+    }
+
+    /// Adds a license that never had a lease.
+    pub fn push_license(
+        &mut self,
+        grant: &[u8],
+        escrow: &SealedKey,
+        returning: Option<&SealedKey>,
+    ) -> Result<()> {
+        self.payload.push_license(grant, escrow, returning)
+    }
+
+    /// Adds a license document in as many parts as it takes; gives its SHA-256.
+    pub fn push_document(&mut self, name: &str, kind: &str, bytes: &[u8]) -> Result<[u8; 32]> {
+        self.payload.push_document(name, kind, bytes)
+    }
+
+    /// Writes index, footer and trailer. The key is that of the computer in the header.
+    pub fn finish(self, secret: &SigningSecret) -> Result<(W, Summary)> {
+        let (mut out, written) = self.payload.finish(secret)?;
+        let stream = |source| Error::Stream {
+            doing: "write",
+            at: written.len,
+            source,
+        };
+        out.write_all(&Trailer::plain(written.len).to_bytes())
+            .map_err(stream)?;
+        out.flush().map_err(stream)?;
+        let summary = Summary {
+            licenses: written.licenses,
+            documents: written.documents,
+            bytes: written.len + TRAILER_LEN as u64,
+            root: written.root,
+        };
+        Ok((out, summary))
+    }
+}
