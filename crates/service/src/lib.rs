@@ -1,1 +1,19 @@
-//! The license management service: policy, ledger, HTTP and pages.
+//! The license management service: it decides how many computers may hold a license, and remembers.
+//!
+//! [`Service`] answers the messages of `docs/protocol.md`: bytes and the time go in, bytes come out. Beneath it stand
+//! the [`policy`], a pure function, and the [`ledger`], its memory; [`serve`] puts HTTP and pages in front. A content
+//! key passes through while its license is being judged and is kept nowhere.
+
+mod error;
+mod http;
+mod keys;
+pub mod ledger;
+mod pages;
+pub mod policy;
+mod restore;
+mod service;
+
+pub use error::{Error, Result};
+pub use http::{Shutdown, serve};
+pub use keys::{CARD_FILE, KEY_FILE, SERVICE_KEY, ServiceKeys};
+pub use service::{LEDGER_FILE, Service, ServiceConfig};

@@ -1,0 +1,213 @@
+//! What stands at each address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use keyferry_license::armor;
+use keyferry_protocol::{ANSWER_TYPE, Answer, MESSAGE_LIMIT, ProblemCode, REQUEST_TYPE};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::body::{Room, Unread};
+use crate::ledger::PageId;
+use crate::service::{Service, unix_now};
+
+/// How long a message may wait for its turn.
+const TURN_TIME: Duration = Duration::from_secs(30);
+/// Seconds after which a computer may ask again when there are too many others.
+const RETRY_AFTER: u32 = 5;
+
+/// What the routes share.
+#[derive(Clone)]
+pub(super) struct Desk {
+    service: Arc<Service>,
+    room: Arc<Room>,
+    turns: Arc<Semaphore>,
+}
+
+impl Desk {
+    pub(super) fn new(service: Arc<Service>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            service,
+            room: Arc::new(Room::new()),
+            turns: Arc::new(Semaphore::new(cores.max(2))),
+        }
+    }
+
+    /// Runs blocking work when it is its turn; `None` if that takes too long.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Service) -> T + Send + 'static) -> Option<T> {
+        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()?;
+        let service = Arc::clone(&self.service);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&service)
+        });
+        done.await.ok()
+    }
+}
+
+/// `POST /v1/messages`.
+pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Response {
+    let is_request = |value: &HeaderValue| value.as_bytes() == REQUEST_TYPE.as_bytes();
+    if !headers.get(header::CONTENT_TYPE).is_some_and(is_request) {
+        let message = format!("the content type of a request is {REQUEST_TYPE}");
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ProblemCode::BadRequest, &message);
+    }
+    let claimed = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if claimed.is_some_and(|length| length > MESSAGE_LIMIT as u64) {
+        return unread(Unread::TooLarge);
+    }
+    let held = match desk.room.read(body).await {
+        Ok(held) => held,
+        Err(why) => return unread(why),
+    };
+    let answered = desk.work(move |service| {
+        let answer = service.answer(&held.bytes, unix_now());
+        (status(&answer), retry_after(&answer), answer.encode())
+    });
+    match answered.await {
+        Some((status, retry_after, answer)) => answer_response(status, retry_after, answer),
+        None => unread(Unread::NoRoom),
+    }
+}
+
+/// `GET /refusals/{page}`.
+pub(super) async fn refusal(State(desk): State<Desk>, Path(page): Path<String>) -> Response {
+    let Some(page) = page_id(&page) else {
+        return html(StatusCode::NOT_FOUND, desk.service.not_found_page());
+    };
+    let found = desk.work(move |service| service.refusal_page(&page, unix_now()).map(|found| found.ok_or(service.not_found_page())));
+    match found.await {
+        Some(Ok(Ok(page))) => html(StatusCode::OK, page),
+        Some(Ok(Err(page))) => html(StatusCode::NOT_FOUND, page),
+        Some(Err(error)) => {
+            tracing::error!("refusal page: {error}");
+            text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n")
+        }
+        None => text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n"),
+    }
+}
+
+/// `GET /`.
+pub(super) async fn start(State(desk): State<Desk>) -> Response {
+    html(StatusCode::OK, desk.service.start_page())
+}
+
+/// `GET /card`.
+pub(super) async fn card(State(desk): State<Desk>) -> Response {
+    let card = armor::write(armor::CARD, desk.service.card().as_bytes()).unwrap_or_default();
+    let mut response = text(StatusCode::OK, card);
+    let name = HeaderValue::from_static("attachment; filename=\"service.card\"");
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    response
+}
+
+/// `GET /healthz`: the process is up.
+pub(super) async fn health() -> Response {
+    text(StatusCode::OK, "ok\n")
+}
+
+/// `GET /readyz`: the ledger answers.
+pub(super) async fn ready(State(desk): State<Desk>) -> Response {
+    match desk.work(Service::ready).await {
+        Some(Ok(())) => text(StatusCode::OK, "ready\n"),
+        Some(Err(error)) => {
+            tracing::error!("not ready: {error}");
+            text(StatusCode::SERVICE_UNAVAILABLE, "the ledger doesn't answer\n")
+        }
+        None => text(StatusCode::SERVICE_UNAVAILABLE, "too busy\n"),
+    }
+}
+
+/// Everything else.
+pub(super) async fn not_found(State(desk): State<Desk>) -> Response {
+    html(StatusCode::NOT_FOUND, desk.service.not_found_page())
+}
+
+fn status(answer: &Answer) -> StatusCode {
+    match answer.problem.as_ref().map(|problem| problem.code) {
+        None => StatusCode::OK,
+        Some(ProblemCode::BadRequest | ProblemCode::UnknownKind) => StatusCode::BAD_REQUEST,
+        Some(ProblemCode::OtherService | ProblemCode::NotIndividualized | ProblemCode::CertificateRevoked) => {
+            StatusCode::FORBIDDEN
+        }
+        Some(ProblemCode::TooManyIndividualizations) => StatusCode::TOO_MANY_REQUESTS,
+        Some(ProblemCode::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(ProblemCode::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn retry_after(answer: &Answer) -> Option<u32> {
+    answer.problem.as_ref().and_then(|problem| problem.retry_after)
+}
+
+fn unread(why: Unread) -> Response {
+    match why {
+        Unread::TooLarge => {
+            let message = format!("a request is at most {MESSAGE_LIMIT} bytes long");
+            problem(StatusCode::PAYLOAD_TOO_LARGE, ProblemCode::BadRequest, &message)
+        }
+        Unread::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, ProblemCode::BadRequest, "the request came too slowly"),
+        Unread::Broken => problem(StatusCode::BAD_REQUEST, ProblemCode::BadRequest, "the request ended too early"),
+        Unread::NoRoom => {
+            let answer = Answer::problem(ProblemCode::Busy, "too many requests at a time", Some(RETRY_AFTER));
+            answer_response(status(&answer), Some(RETRY_AFTER), answer.encode())
+        }
+    }
+}
+
+fn problem(status: StatusCode, code: ProblemCode, message: &str) -> Response {
+    let mut response = answer_response(status, None, Answer::problem(code, message, None).encode());
+    // What is left of a body that was not read is nobody's next request.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn answer_response(status: StatusCode, retry_after: Option<u32>, answer: Vec<u8>) -> Response {
+    let mut response = (status, answer).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ANSWER_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn text(status: StatusCode, text: impl Into<String>) -> Response {
+    let mut response = (status, text.into()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn html(status: StatusCode, page: String) -> Response {
+    let mut response = text(status, page);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+    response
+}
+
+/// 32 lower-case hexadecimal digits.
+fn page_id(text: &str) -> Option<PageId> {
+    let digits = text.as_bytes();
+    if digits.len() != 32 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}

@@ -1,0 +1,124 @@
+//! The ledger: what the service remembers. A trait, so that the same rules stand on any database; SQLite is the
+//! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
+
+mod refusals;
+mod rows;
+mod schema;
+mod sqlite;
+
+use keyferry_license::{ComputerId, LicenseId, Thumbprint, VerifyingKey};
+use keyferry_protocol::{OperationId, Reason, RequestId, Row};
+
+use crate::error::Result;
+use crate::policy::{Asker, Case, Judgment};
+
+pub use sqlite::SqliteLedger;
+
+/// 128 random bits: the address of a refusal page.
+pub type PageId = [u8; 16];
+
+/// What a license is called in the ledger.
+pub type LicenseName = (Thumbprint, LicenseId);
+
+/// Licenses that a refusal page names; of the others it says how many there are.
+pub const LISTED_LICENSES: usize = 100;
+
+/// A refusal page is kept for this long (seconds): 90 days.
+pub const PAGE_LIFETIME: u64 = 90 * 24 * 60 * 60;
+
+/// A computer that was individualized.
+#[derive(Debug, Clone)]
+pub struct Computer {
+    /// Its ID.
+    pub id: ComputerId,
+    /// The key that signs its requests.
+    pub key: VerifyingKey,
+    /// Its newest card, signed.
+    pub card: Vec<u8>,
+    /// Serial of that card.
+    pub serial: u64,
+    /// Its name in that card.
+    pub name: String,
+    /// When it was individualized first (Unix seconds).
+    pub since: u64,
+}
+
+/// A license that was refused, as its page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedLicense {
+    /// Who issued it.
+    pub issuer: Thumbprint,
+    /// Which.
+    pub license: LicenseId,
+    /// The computer it was issued to.
+    pub origin: ComputerId,
+    /// How many computers may hold it.
+    pub limit: u32,
+    /// What a person knows it by.
+    pub title: String,
+}
+
+/// Licenses of one request that were refused for one reason.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Who was refused.
+    pub computer: ComputerId,
+    /// In which operation: all of its requests share the page.
+    pub operation: OperationId,
+    /// By which request.
+    pub request: RequestId,
+    /// Why.
+    pub reason: Reason,
+    /// How many licenses.
+    pub licenses: u64,
+    /// The first of them, [`LISTED_LICENSES`] at most.
+    pub listed: Vec<RefusedLicense>,
+    /// Service time (Unix seconds).
+    pub now: u64,
+}
+
+/// What a refusal page speaks of.
+#[derive(Debug, Clone)]
+pub struct RefusalPage {
+    /// Who was refused.
+    pub computer: ComputerId,
+    /// Why.
+    pub reason: Reason,
+    /// When first (Unix seconds).
+    pub time: u64,
+    /// How many licenses, listed or not.
+    pub licenses: u64,
+    /// The first of them.
+    pub listed: Vec<RefusedLicense>,
+}
+
+/// The service's memory. Calls block; each is durable when it returns, or has changed nothing.
+pub trait Ledger: Send + Sync {
+    /// Judges licenses and writes the rows that follow, in one transaction; the answers are in the order of `cases`.
+    /// Cases SHOULD come in the order of (issuer, license), which is the order of the rows.
+    fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>>;
+
+    /// All rows of these licenses, by sequence number, in the order of `names`.
+    fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>>;
+
+    /// A computer, if it was individualized.
+    fn computer(&self, id: &ComputerId) -> Result<Option<Computer>>;
+
+    /// Remembers a computer. Of two cards the one with the higher serial stays, and the earlier time.
+    fn register(&self, computer: Computer) -> Result<()>;
+
+    /// Remembers an issuer's signed card, unless one of a higher serial is known.
+    fn put_issuer(&self, root: Thumbprint, serial: u64, card: &[u8]) -> Result<()>;
+
+    /// The signed cards of all issuers.
+    fn issuers(&self) -> Result<Vec<Vec<u8>>>;
+
+    /// Adds to the page of this computer, operation and reason, which is made if there is none; gives its address.
+    fn refuse(&self, refusal: Refusal) -> Result<PageId>;
+
+    /// A refusal page, unless it is too old.
+    fn page(&self, id: &PageId, now: u64) -> Result<Option<RefusalPage>>;
+
+    /// Does it answer, and can it be written?
+    fn ready(&self) -> Result<()>;
+}

@@ -1,0 +1,84 @@
+//! Rows of licenses in the SQLite ledger: read a license's few, judge, insert the next.
+
+use keyferry_license::{Digest, LicenseId, Thumbprint};
+use keyferry_protocol::{Change, Row};
+use rusqlite::{Transaction, params};
+
+use super::LicenseName;
+use super::sqlite::Failure;
+use crate::policy::{self, Asker, Case, Judgment};
+
+const READ: &str = "SELECT seq, computer, change, slot, lease, request, time, previous FROM licenses
+    WHERE issuer = ?1 AND license = ?2 ORDER BY seq";
+const ADD: &str = "INSERT INTO licenses
+    (issuer, license, seq, computer, change, slot, lease, request, time, previous)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// Judges one license after the other; the primary key keeps two processes from writing the same row.
+pub(super) fn judge(t: &Transaction<'_>, asker: &Asker, cases: &[Case]) -> Result<Vec<Judgment>, Failure> {
+    let judge_one = |case: &Case| {
+        let rows = read(t, &(case.issuer, case.license))?;
+        let judgment = policy::judge(case, &rows, asker);
+        if let Some(row) = judgment.new_row() {
+            add(t, row)?;
+        }
+        Ok(judgment)
+    };
+    cases.iter().map(judge_one).collect()
+}
+
+/// All rows of a license.
+pub(super) fn read(t: &Transaction<'_>, name: &LicenseName) -> Result<Vec<Row>, Failure> {
+    let mut query = t.prepare_cached(READ)?;
+    let mut found = query.query(params![name.0.as_bytes(), name.1.as_bytes()])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(Row {
+            issuer: name.0,
+            license: name.1,
+            seq: row.get(0)?,
+            computer: Thumbprint(row.get(1)?),
+            change: change(row.get(2)?)?,
+            slot: row.get(3)?,
+            lease: row.get(4)?,
+            request: row.get(5)?,
+            time: row.get(6)?,
+            previous: Digest(row.get(7)?),
+        });
+    }
+    Ok(rows)
+}
+
+fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
+    let LicenseId(license) = &row.license;
+    t.prepare_cached(ADD)?.execute(params![
+        row.issuer.as_bytes(),
+        license,
+        row.seq,
+        row.computer.as_bytes(),
+        number(row.change),
+        row.slot,
+        row.lease,
+        row.request,
+        row.time,
+        row.previous.as_bytes(),
+    ])?;
+    Ok(())
+}
+
+fn number(change: Change) -> u8 {
+    match change {
+        Change::Take => 1,
+        Change::Release => 2,
+        Change::Revoke => 3,
+    }
+}
+
+fn change(number: u8) -> Result<Change, Failure> {
+    match number {
+        1 => Ok(Change::Take),
+        2 => Ok(Change::Release),
+        3 => Ok(Change::Revoke),
+        _ => Err(Failure::Damaged("a row changes nothing that is known")),
+    }
+}

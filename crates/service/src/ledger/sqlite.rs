@@ -1,0 +1,262 @@
+//! The ledger on SQLite: one writer thread with a queue, readers beside it, every commit durable before it is told.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use keyferry_license::{ComputerId, Thumbprint, VerifyingKey};
+use keyferry_protocol::Row;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{Computer, Ledger, LicenseName, PageId, Refusal, RefusalPage, refusals, rows, schema};
+use crate::error::{Error, Result};
+use crate::policy::{Asker, Case, Judgment};
+
+/// Messages that wait for the writer; more wait before it.
+const QUEUE: usize = 64;
+/// How long another process may hold the write lock.
+const BUSY: Duration = Duration::from_secs(10);
+/// How often a transaction that lost against another process is tried again.
+const ATTEMPTS: usize = 8;
+/// Pages of the write-ahead log between checkpoints (4 KiB each).
+const CHECKPOINT_PAGES: u32 = 4096;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// See the module.
+pub struct SqliteLedger {
+    path: PathBuf,
+    jobs: Option<SyncSender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in this file; made if it is not there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut connection = connect(path)?;
+        schema::migrate(&mut connection)?;
+        let (jobs, queue) = sync_channel::<Job>(QUEUE);
+        let writer = std::thread::Builder::new().name("ledger".into()).spawn(move || {
+            for job in queue {
+                job(&mut connection);
+            }
+        });
+        let writer = writer.map_err(|error| failure("start its writer", error.to_string()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            jobs: Some(jobs),
+            writer: Some(writer),
+            readers: Mutex::default(),
+        })
+    }
+
+    /// Runs a transaction on the writer's thread and waits until it is durable. It may run more than once.
+    fn write<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl Fn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let gone = || failure(action, "its writer has stopped".into());
+        let (done, result) = sync_channel(1);
+        let job: Job = Box::new(move |connection| {
+            // Whoever asked may have given up; what was committed stays committed.
+            let _ = done.send(transact(connection, action, &work));
+        });
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(job).map_err(|_| gone())?;
+        result.recv().map_err(|_| gone())?
+    }
+
+    /// Reads in one snapshot, beside the writer.
+    fn read<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let snapshot = connection.transaction().map_err(failed(action))?;
+        let value = work(&snapshot).map_err(|failure| failure.named(action))?;
+        snapshot.commit().map_err(failed(action))?;
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        Ok(value)
+    }
+}
+
+impl Drop for SqliteLedger {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has nothing to finish.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>> {
+        self.write("write the decision", move |t| rows::judge(t, &asker, &cases))
+    }
+
+    fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>> {
+        self.read("be read", |t| names.iter().map(|name| rows::read(t, name)).collect())
+    }
+
+    fn computer(&self, id: &ComputerId) -> Result<Option<Computer>> {
+        self.read("find a computer", |t| {
+            let query = "SELECT key, card, serial, name, since FROM computers WHERE id = ?1";
+            let mut query = t.prepare_cached(query)?;
+            let found = query.query_row([id.as_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            });
+            let Some((key, card, serial, name, since)) = found.optional()? else {
+                return Ok(None);
+            };
+            let key = VerifyingKey::from_bytes(key).map_err(|_| Failure::Damaged("a computer's key"))?;
+            Ok(Some(Computer {
+                id: *id,
+                key,
+                card,
+                serial,
+                name,
+                since,
+            }))
+        })
+    }
+
+    fn register(&self, computer: Computer) -> Result<()> {
+        self.write("remember a computer", move |t| {
+            let statement = "INSERT INTO computers (id, key, card, serial, name, since)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE
+                SET card = excluded.card, serial = excluded.serial, name = excluded.name
+                WHERE excluded.serial > serial";
+            let (id, key) = (computer.id.as_bytes(), computer.key.as_bytes());
+            let values = params![id, key, computer.card, computer.serial, computer.name, computer.since];
+            t.prepare_cached(statement)?.execute(values)?;
+            Ok(())
+        })
+    }
+
+    fn put_issuer(&self, root: Thumbprint, serial: u64, card: &[u8]) -> Result<()> {
+        let card = card.to_vec();
+        self.write("remember an issuer", move |t| {
+            let statement = "INSERT INTO issuers (root, serial, card) VALUES (?1, ?2, ?3)
+                ON CONFLICT (root) DO UPDATE SET serial = excluded.serial, card = excluded.card
+                WHERE excluded.serial > serial";
+            t.prepare_cached(statement)?.execute(params![root.as_bytes(), serial, card])?;
+            Ok(())
+        })
+    }
+
+    fn issuers(&self) -> Result<Vec<Vec<u8>>> {
+        self.read("list the issuers", |t| {
+            let mut query = t.prepare_cached("SELECT card FROM issuers ORDER BY root")?;
+            let cards = query.query_map([], |row| row.get(0))?;
+            Ok(cards.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Result<PageId> {
+        let fresh = keyferry_license::random()?;
+        self.write("keep a refusal", move |t| refusals::add(t, &refusal, fresh))
+    }
+
+    fn page(&self, id: &PageId, now: u64) -> Result<Option<RefusalPage>> {
+        self.read("find a page", |t| refusals::read(t, id, now))
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.write("be written", |t| {
+            t.query_row("SELECT count(*) FROM issuers", [], |_| Ok(()))?;
+            Ok(())
+        })
+    }
+}
+
+/// What ended a transaction.
+pub(super) enum Failure {
+    /// The database said so.
+    Sql(rusqlite::Error),
+    /// It holds what this program never wrote.
+    Damaged(&'static str),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Failure::Sql(error)
+    }
+}
+
+impl Failure {
+    fn named(self, action: &'static str) -> Error {
+        match self {
+            Failure::Sql(error) => failed(action)(error),
+            Failure::Damaged(what) => Error::LedgerDamaged(what),
+        }
+    }
+
+    /// Another process was faster: from the start again.
+    fn is_conflict(&self) -> bool {
+        let code = match self {
+            Failure::Sql(error) => error.sqlite_error_code(),
+            Failure::Damaged(_) => None,
+        };
+        matches!(
+            code,
+            Some(ErrorCode::ConstraintViolation | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    action: &'static str,
+    work: &impl Fn(&Transaction<'_>) -> Result<T, Failure>,
+) -> Result<T> {
+    let mut attempt = 1;
+    loop {
+        let result = attempt_once(connection, work);
+        match result {
+            Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            result => return result.map_err(|failure| failure.named(action)),
+        }
+    }
+}
+
+fn attempt_once<T>(
+    connection: &mut Connection,
+    work: &impl Fn(&Transaction<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(failed("be opened"))?;
+    let set = || {
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -16_384)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+    };
+    set().map_err(failed("be opened"))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+pub(super) fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+    move |error| failure(action, error.to_string())
+}
+
+fn failure(action: &'static str, why: String) -> Error {
+    Error::Ledger { action, why }
+}

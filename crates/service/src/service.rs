@@ -1,0 +1,259 @@
+//! The service without its HTTP: a request's bytes and the time go in, an answer's bytes come out
+//! (docs/protocol.md sections 2 to 5).
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Thumbprint, Verified, printable};
+use keyferry_protocol::{
+    Answer, Delivery, Entry, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request, RequestId, SignedRequest, kind,
+};
+
+use crate::error::{Error, Result};
+use crate::keys::ServiceKeys;
+use crate::ledger::{Computer, Ledger, SqliteLedger};
+use crate::policy::Policy;
+
+/// The ledger's file in the service's folder.
+pub const LEDGER_FILE: &str = "ledger.sqlite";
+
+/// Seconds after which a computer may ask again when the ledger failed.
+const RETRY_AFTER: u32 = 30;
+
+/// What an operator gives.
+#[derive(Debug)]
+pub struct ServiceConfig {
+    /// The service's folder: keys, card and ledger. Made if it is not there; its parent has to be.
+    pub dir: PathBuf,
+    /// What people call the service.
+    pub name: String,
+    /// The base address that stands in the card, `http://` or `https://`.
+    pub url: String,
+    /// Issuers that are registered, beside those that the ledger knows.
+    pub issuers: Vec<Verified<Card>>,
+    /// What is allowed beyond the grants.
+    pub policy: Policy,
+}
+
+/// The license management service.
+pub struct Service {
+    pub(crate) keys: ServiceKeys,
+    pub(crate) card: Verified<Card>,
+    pub(crate) url: String,
+    pub(crate) issuers: HashMap<Thumbprint, Verified<Card>>,
+    pub(crate) policy: Policy,
+    pub(crate) ledger: Arc<dyn Ledger>,
+}
+
+/// What a receipt says beside what every receipt says.
+#[derive(Default)]
+pub(crate) struct Judged {
+    pub(crate) not_before: u64,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) card: Option<Digest>,
+    pub(crate) delivery: Option<Delivery>,
+}
+
+/// Why a request is not judged.
+pub(crate) enum NotJudged {
+    /// The sender's fault.
+    Problem(ProblemCode, String),
+    /// The service's.
+    Failed(Error),
+}
+
+impl Service {
+    /// Opens the service in its folder: keys are made at the first start, the card is written if it changed.
+    pub fn open(config: ServiceConfig) -> Result<Self> {
+        make_folder(&config.dir)?;
+        let ledger = SqliteLedger::open(&config.dir.join(LEDGER_FILE))?;
+        Self::with_ledger(config, Arc::new(ledger))
+    }
+
+    /// The same with a ledger that is open already.
+    pub fn with_ledger(config: ServiceConfig, ledger: Arc<dyn Ledger>) -> Result<Self> {
+        make_folder(&config.dir)?;
+        let url = base_url(&config.url)?;
+        let now = unix_now();
+        let keys = ServiceKeys::open(&config.dir, now)?;
+        let card = keys.card(&config.dir, &config.name, &url, now)?;
+        for issuer in &config.issuers {
+            if issuer.kind != CardKind::Issuer {
+                let why = format!("the card of {} is not an issuer's", issuer.name.shown());
+                return Err(Error::Config { field: "issuer", why });
+            }
+            ledger.put_issuer(issuer.thumbprint(), issuer.serial, issuer.as_bytes())?;
+        }
+        let registered = ledger.issuers()?.into_iter().map(|card| {
+            let card = Card::verify(&card)?;
+            Ok((card.thumbprint(), card))
+        });
+        Ok(Self {
+            keys,
+            card,
+            url,
+            issuers: registered.collect::<Result<_>>()?,
+            policy: config.policy,
+            ledger,
+        })
+    }
+
+    /// Its card.
+    pub fn card(&self) -> &Verified<Card> {
+        &self.card
+    }
+
+    /// Its base address, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many issuers are registered.
+    pub fn issuer_count(&self) -> usize {
+        self.issuers.len()
+    }
+
+    /// Does the ledger answer?
+    pub fn ready(&self) -> Result<()> {
+        self.ledger.ready()
+    }
+
+    /// Answers a request. `now` is the service's time (Unix seconds).
+    pub fn handle(&self, request: &[u8], now: u64) -> Vec<u8> {
+        self.answer(request, now).encode()
+    }
+
+    /// The same, as a value.
+    pub fn answer(&self, request: &[u8], now: u64) -> Answer {
+        match self.judge(request, now) {
+            Ok(answer) => answer,
+            Err(NotJudged::Problem(code, message)) => {
+                tracing::info!(problem = ?code, "request not judged: {message}");
+                Answer::problem(code, &message, None)
+            }
+            Err(NotJudged::Failed(error)) => {
+                tracing::error!("request not judged: {error}");
+                let message = "the service can't write its ledger now; nothing was spent";
+                Answer::problem(ProblemCode::Busy, message, Some(RETRY_AFTER))
+            }
+        }
+    }
+
+    fn judge(&self, bytes: &[u8], now: u64) -> Result<Answer, NotJudged> {
+        if bytes.len() > MESSAGE_LIMIT {
+            let message = format!("a request is at most {MESSAGE_LIMIT} bytes long");
+            return Err(NotJudged::Problem(ProblemCode::BadRequest, message));
+        }
+        let signed = SignedRequest::decode(bytes)?;
+        if signed.claim().service != self.card.thumbprint() {
+            let message = format!("the request is for the service {}", signed.claim().service);
+            return Err(NotJudged::Problem(ProblemCode::OtherService, message));
+        }
+        match &*signed.claim().kind {
+            kind::INDIVIDUALIZE => self.individualize(signed, now),
+            kind::PLAN | kind::RESTORE => self.restore(signed, now),
+            unknown => {
+                let message = format!("no request of the kind {:?} is known here", printable(unknown));
+                Err(NotJudged::Problem(ProblemCode::UnknownKind, message))
+            }
+        }
+    }
+
+    /// The receipt of an individualization is the computer's certificate.
+    fn individualize(&self, signed: SignedRequest<'_>, now: u64) -> Result<Answer, NotJudged> {
+        let (_, card) = signed.claim().individualize_body()?;
+        let PublicKey::Ed25519(key) = card.root else {
+            let message = "the card's root can't sign".into();
+            return Err(NotJudged::Problem(ProblemCode::BadRequest, message));
+        };
+        let (id, request) = signed.verify(&key)?;
+        self.ledger.register(Computer {
+            id: request.computer,
+            key,
+            card: card.as_bytes().to_vec(),
+            serial: card.serial,
+            name: card.name.shown(),
+            since: now,
+        })?;
+        tracing::info!(request = %Digest(id), computer = %request.computer, "individualized");
+        let judged = Judged {
+            card: Some(*card.digest()),
+            ..Judged::default()
+        };
+        Ok(self.receipt(id, request, judged, now)?)
+    }
+
+    fn restore(&self, signed: SignedRequest<'_>, now: u64) -> Result<Answer, NotJudged> {
+        let Some(computer) = self.ledger.computer(&signed.claim().computer)? else {
+            let message = "the computer is not individualized at this service".into();
+            return Err(NotJudged::Problem(ProblemCode::NotIndividualized, message));
+        };
+        let (id, request) = signed.verify(&computer.key)?;
+        let judged = self.judge_licenses(id, &request, now)?;
+        Ok(self.receipt(id, request, judged, now)?)
+    }
+
+    fn receipt(&self, id: RequestId, request: Request, judged: Judged, now: u64) -> Result<Answer> {
+        let receipt = Receipt {
+            request: id,
+            operation: request.operation,
+            service: self.card.thumbprint(),
+            computer: request.computer,
+            time: now.max(judged.not_before),
+            kind: Text::new("kind of request", &*request.kind)?,
+            entries: judged.entries,
+            pages: judged.pages,
+            card: judged.card,
+        };
+        Ok(Answer {
+            receipt: Some(receipt.sign(self.keys.signing())),
+            delivery: judged.delivery,
+            card: Some(self.card.as_bytes().to_vec()),
+            problem: None,
+        })
+    }
+}
+
+impl From<keyferry_protocol::Error> for NotJudged {
+    fn from(error: keyferry_protocol::Error) -> Self {
+        NotJudged::Problem(ProblemCode::BadRequest, error.to_string())
+    }
+}
+
+impl From<Error> for NotJudged {
+    fn from(error: Error) -> Self {
+        NotJudged::Failed(error)
+    }
+}
+
+/// The service's time.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn make_folder(dir: &std::path::Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(dir) {
+        Err(_) if dir.is_dir() => Ok(()),
+        made => made.map_err(Error::file("create", dir)),
+    }
+}
+
+fn base_url(url: &str) -> Result<String> {
+    let url = url.trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let sound = |host: &str| {
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\?#`{}|^".contains(&b))
+    };
+    if host.is_some_and(sound) {
+        return Ok(url.to_owned());
+    }
+    let why = format!("{url:?} is not an address such as https://licenses.example.com");
+    Err(Error::Config { field: "url", why })
+}
