@@ -1,1 +1,31 @@
-//! The license store of a computer: computer.key and store.sqlite.
+//! A computer's two files in its home folder: `computer.key`, which says who it is and what it was told, and
+//! `store.sqlite`, which holds its licenses.
+//!
+//! Several processes may use one home at once. What must not go backwards (counts, marks, tombstones) is tied together
+//! by a checkpoint in both files, so that an older copy of the store is noticed. `docs/store.md` gives the layout and
+//! says which assumptions about the medium it rests on. The clock is always an argument.
+
+mod computer;
+mod error;
+mod files;
+mod guard;
+mod insert;
+mod key_file;
+mod machine;
+mod outbox;
+mod read;
+mod sql;
+mod store;
+mod trust;
+mod usage;
+
+pub use error::{Error, Result, UseError};
+pub use files::FileLock as OperationLock;
+pub use guard::{FileGuard, KeyGuard};
+pub use insert::{Arrival, Inserted, NewLicense, Tombstone};
+pub use machine::MachineIdentity;
+pub use outbox::{OutboxEntry, Receipt};
+pub use read::{Opener, Presence, Snapshot, StoredLicense};
+pub use store::Store;
+pub use trust::{AcceptedRoot, LastReceipt};
+pub use usage::Used;
