@@ -1,0 +1,256 @@
+//! The backup journey: begin -> snapshot of the store -> the right Backup? -> escrow -> archive writer -> temporary
+//! file, fsync, read back and compare, rename, fsync of the folder -> end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use keyferry_archive::medium::{BackupName, FolderMedium, Medium, publish};
+use keyferry_archive::{BackupId, Header, LastReceipt, Reader, ServiceSeal, Writer};
+use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
+use keyferry_store::{Snapshot, Store, StoredLicense};
+
+use crate::code::Failure;
+use crate::error::{Error, Result};
+use crate::events::{Outcome, Status};
+use crate::import::outcome;
+use crate::object::Operation;
+use crate::report::{BackupOptions, BackupReport, Counts};
+
+/// Licenses between two looks at the cancel flag.
+const STRIDE: u64 = 1000;
+
+/// Makes a backup of this computer's licenses in `folder`.
+pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOptions) -> Result<BackupReport> {
+    let store = operation.open_store()?;
+    let _lock = store.operation_lock()?;
+    operation.tell(Status::Begin);
+    let medium = FolderMedium::new(folder);
+    let name = BackupName::current(&store.id());
+    let replaced = medium.exists(&name.to_string()).unwrap_or(false);
+    let snapshot = store.snapshot()?;
+    let seals = Seals::prepare(&store, operation.now())?;
+    let backup = BackupId::generate()?;
+    let header = header(operation, &store, backup, &seals)?;
+    let returning = (backup.0, Secret32::generate()?);
+    let mut counts = Counts::default();
+    let mut kept = false;
+    let published = publish(
+        &medium,
+        &name,
+        options.overwrite,
+        |out| {
+            let mut writer = Writer::new(out, &header)?;
+            write_licenses(
+                operation,
+                &store,
+                &snapshot,
+                &seals,
+                &returning.1,
+                &mut writer,
+                &mut counts,
+            )?;
+            Ok::<_, Error>(writer.finish(store.signing())?.1)
+        },
+        |written, summary| {
+            check(written, summary.licenses)?;
+            operation.check_canceled()?;
+            // Durable before the backup gets its name: a whole backup always finds its return key.
+            store.add_return_key(returning.0, &returning.1)?;
+            kept = true;
+            Ok(())
+        },
+    );
+    match published {
+        Ok(summary) => Ok(BackupReport {
+            path: medium.path(&name.to_string()),
+            counts,
+            bytes: summary.bytes,
+            replaced,
+        }),
+        Err(error) => {
+            if kept {
+                store.take_back_return_key(&returning.0)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What a backup would hold: each license's outcome, nothing written.
+pub(crate) fn plan(operation: &Operation<'_>, folder: &Path) -> Result<BackupReport> {
+    let store = operation.open_store()?;
+    let name = BackupName::current(&store.id()).to_string();
+    let medium = FolderMedium::new(folder);
+    match medium.is_folder() {
+        Ok(true) => {}
+        Ok(false) => return Err(no_medium(folder, "it is not a folder")),
+        Err(_) => return Err(no_medium(folder, "there is no such folder")),
+    }
+    let mut counts = Counts::default();
+    store.snapshot()?.for_each(|license| {
+        let grant = license.grant()?;
+        let grant = grant.claim();
+        let may = grant.rights.may_be_backed_up();
+        let said = outcome(
+            grant,
+            if may {
+                Outcome::BackedUp
+            } else {
+                Outcome::Restricted
+            },
+            None,
+        );
+        counts.add(said.outcome);
+        operation.events.outcome(&said);
+        Ok::<_, Error>(())
+    })?;
+    let replaced = medium.exists(&name).unwrap_or(false);
+    Ok(BackupReport {
+        path: medium.path(&name),
+        counts,
+        bytes: 0,
+        replaced,
+    })
+}
+
+fn no_medium(folder: &Path, why: &'static str) -> Error {
+    keyferry_archive::Error::NoMedium {
+        folder: folder.display().to_string(),
+        why,
+    }
+    .into()
+}
+
+/// One encapsulation for each service that a license here may name.
+struct Seals(BTreeMap<Thumbprint, (Encapsulation, Sealer)>);
+
+impl Seals {
+    fn prepare(store: &Store, now: u64) -> Result<Self> {
+        let cards = store.cards(CardKind::Service)?;
+        let limit = keyferry_archive::MAX_SERVICES;
+        if cards.len() > limit {
+            return Err(Error::TooManyServices {
+                found: cards.len(),
+                limit,
+            });
+        }
+        let seal = |card: &keyferry_license::Verified<keyferry_license::Card>| {
+            Ok((card.thumbprint(), Sealer::escrow(card.seal_key(now)?)?))
+        };
+        Ok(Self(cards.iter().map(seal).collect::<Result<_>>()?))
+    }
+
+    fn of(&self, service: &Thumbprint) -> Result<&Sealer> {
+        let sealer = self.0.get(service).map(|(_, sealer)| sealer);
+        sealer.ok_or(Error::NoServiceCard { service: *service })
+    }
+}
+
+fn header(operation: &Operation<'_>, store: &Store, backup: BackupId, seals: &Seals) -> Result<Header> {
+    let services = store.cards(CardKind::Service)?;
+    let mut receipts = Vec::new();
+    for card in &services {
+        let service = card.thumbprint();
+        if let Some(last) = store.last_receipt(&service)? {
+            receipts.push(LastReceipt {
+                service,
+                request: last.request,
+                time: last.time,
+            });
+        }
+    }
+    let seal = |(service, (enc, _)): (&Thumbprint, &(Encapsulation, Sealer))| ServiceSeal {
+        service: *service,
+        suite: Suite::XWingHkdfSha256,
+        enc: enc.clone(),
+    };
+    Ok(Header {
+        backup,
+        created: operation.now(),
+        computer: store.card()?,
+        issuers: store.cards(CardKind::Issuer)?,
+        services,
+        seals: seals.0.iter().map(seal).collect(),
+        receipts,
+    })
+}
+
+fn write_licenses<W: std::io::Write>(
+    operation: &Operation<'_>,
+    store: &Store,
+    snapshot: &Snapshot,
+    seals: &Seals,
+    return_key: &Secret32,
+    writer: &mut Writer<W>,
+    counts: &mut Counts,
+) -> Result<()> {
+    let total = snapshot.count();
+    let returning = Sealer::returning(return_key);
+    snapshot.for_each(|license| {
+        if counts.total % STRIDE == 0 {
+            operation.check_canceled()?;
+            operation.progress(counts.total, total);
+        }
+        write_license(operation, store, seals, &returning, license, writer, counts)
+    })?;
+    operation.progress(total, total);
+    Ok(())
+}
+
+fn write_license<W: std::io::Write>(
+    operation: &Operation<'_>,
+    store: &Store,
+    seals: &Seals,
+    returning: &Sealer,
+    license: StoredLicense,
+    writer: &mut Writer<W>,
+    counts: &mut Counts,
+) -> Result<()> {
+    let (grant, key) = match store.open_license(&license) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let claim = license.grant()?;
+            let failed = Outcome::Failed(Failure::StoreCorrupt);
+            let said = outcome(claim.claim(), failed, Some(error.to_string()));
+            counts.add(said.outcome);
+            operation.events.outcome(&said);
+            return Ok(());
+        }
+    };
+    if !grant.rights.may_be_backed_up() {
+        let said = outcome(&grant, Outcome::Restricted, None);
+        let (key_id, license, title) = (grant.key_id, grant.license, said.title.clone());
+        operation.tell(Status::RestrictedLicense {
+            key_id,
+            license,
+            title,
+        });
+        counts.add(said.outcome);
+        operation.events.outcome(&said);
+        return Ok(());
+    }
+    let escrow = seals.of(&grant.service)?.seal(&grant, &key)?;
+    // What counts goes through the service: its state would be as old as the backup otherwise.
+    let back: Option<SealedKey> = if grant.rights.keep_state() {
+        None
+    } else {
+        Some(returning.seal(&grant, &key)?)
+    };
+    writer.push_license(grant.as_bytes(), &escrow, back.as_ref())?;
+    let said = outcome(&grant, Outcome::BackedUp, None);
+    counts.add(said.outcome);
+    operation.events.outcome(&said);
+    Ok(())
+}
+
+/// The file as it was read back is a whole backup of this many licenses.
+fn check(written: &mut dyn keyferry_archive::medium::ReadSeek, licenses: u64) -> Result<()> {
+    let tally = Reader::open(written)?.check_whole()?;
+    if tally.licenses == licenses {
+        return Ok(());
+    }
+    Err(Error::Internal(format!(
+        "{licenses} licenses were written and {} read back",
+        tally.licenses
+    )))
+}

@@ -1,0 +1,213 @@
+//! Why an operation ended without doing its work: who is at fault, and what to do next.
+
+use std::path::PathBuf;
+
+use keyferry_protocol::ProblemCode;
+
+use crate::code::Failure;
+use crate::transport::TransportError;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure that ends an operation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The license store, or computer.key.
+    #[error(transparent)]
+    Store(#[from] keyferry_store::Error),
+    /// The backup, or its medium.
+    #[error(transparent)]
+    Archive(#[from] keyferry_archive::Error),
+    /// A document or a key.
+    #[error(transparent)]
+    License(#[from] keyferry_license::Error),
+    /// A message of a service.
+    #[error(transparent)]
+    Protocol(#[from] keyferry_protocol::Error),
+    /// A service could not be reached.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The property that says where is not set.
+    #[error("{property} is not set: nobody said where")]
+    NoPath {
+        /// `BackupPath` or `RestorePath`.
+        property: &'static str,
+    },
+    /// This object runs an operation.
+    #[error("this object runs another operation: wait for its end, or cancel it")]
+    Busy,
+    /// The person or the program canceled it.
+    #[error("canceled")]
+    Canceled,
+    /// No backup in the folder.
+    #[error("there is no backup in {}", folder.display())]
+    NoBackup {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The folder holds backups of several computers.
+    #[error("{} holds backups of several computers: {}", folder.display(), computers.join(", "))]
+    SeveralComputers {
+        /// The folder.
+        folder: PathBuf,
+        /// Name and short ID of each.
+        computers: Vec<String>,
+    },
+    /// Reading a file that the caller named.
+    #[error("can't read {}: {why}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// Licenses name more services than a backup can hold.
+    #[error("the licenses here name {found} services, a backup holds those of at most {limit}")]
+    TooManyServices {
+        /// How many.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// The card of a service that a license names is missing.
+    #[error("the card of service {service} is missing here: import a license of it again")]
+    NoServiceCard {
+        /// Thumbprint of its root.
+        service: keyferry_license::Thumbprint,
+    },
+    /// A service could not be reached while it individualized this computer.
+    #[error("{0}")]
+    Individualization(#[source] TransportError),
+    /// Another service answers at the address that the grants' service gave.
+    #[error("{url} is service {found}, not {expected} which the licenses name")]
+    OtherService {
+        /// The address.
+        url: String,
+        /// Named by the grants.
+        expected: keyferry_license::Thumbprint,
+        /// What answered.
+        found: keyferry_license::Thumbprint,
+    },
+    /// The service did not judge the request: nothing was spent.
+    #[error("the service answered: {message}")]
+    Problem {
+        /// Which.
+        code: ProblemCode,
+        /// Its words, safe to show.
+        message: String,
+        /// Seconds after which to come back.
+        retry_after: Option<u32>,
+    },
+    /// What failed with this service before fails this batch too.
+    #[error("{why}")]
+    Link {
+        /// What it was.
+        failure: Failure,
+        /// In words.
+        why: String,
+    },
+    /// The person named an issuer of which the backup holds no card.
+    #[error("the backup holds no card of issuer {thumbprint}")]
+    UnknownIssuer {
+        /// What was named.
+        thumbprint: keyferry_license::Thumbprint,
+    },
+    /// No thread could be started.
+    #[error("no thread could be started: {0}")]
+    NoThread(std::io::Error),
+    /// A mistake of this program; nothing half-done was kept.
+    #[error("this program made a mistake: {0}; please report it")]
+    Internal(String),
+}
+
+impl Error {
+    /// What kind of failure it is.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Error::Store(error) => of_store(error),
+            Error::Archive(error) => of_archive(error),
+            Error::License(_) => Failure::Other,
+            Error::Protocol(error) => of_protocol(error),
+            Error::Transport(_) => Failure::ServiceUnavailable,
+            Error::Individualization(_) => Failure::IndividualizationServiceUnavailable,
+            Error::OtherService { .. } => Failure::OtherService,
+            Error::Problem { code, .. } => of_problem(*code),
+            Error::Link { failure, .. } => *failure,
+            Error::UnknownIssuer { .. } => Failure::InvalidArgument,
+            Error::NoPath { .. } => Failure::NoPath,
+            Error::Busy => Failure::Busy,
+            Error::Canceled => Failure::Canceled,
+            Error::NoBackup { .. } | Error::Unreadable { .. } => Failure::NoMedium,
+            Error::SeveralComputers { .. } => Failure::InvalidArgument,
+            Error::NoThread(_) => Failure::OutOfMemory,
+            Error::TooManyServices { .. } | Error::NoServiceCard { .. } | Error::Internal(_) => {
+                Failure::Other
+            }
+        }
+    }
+
+    /// What to do next, where there is more to say than the message does.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Archive(error) => error.hint().map(str::to_owned),
+            Error::SeveralComputers { .. } => Some("say whose with --from and the name or the ID".into()),
+            Error::NoPath { .. } => Some("name the folder, for example the one of the stick".into()),
+            Error::Transport(_) => {
+                Some("nothing was changed; try again when the service can be reached".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn of_store(error: &keyferry_store::Error) -> Failure {
+    use keyferry_store::Error as E;
+    match error {
+        E::OtherMachine { .. } | E::ForeignStore { .. } => Failure::OtherComputer,
+        E::CheckpointFailed { .. } => Failure::CheckpointFailed,
+        E::Damaged { .. } | E::DamagedLicense { .. } => Failure::StoreCorrupt,
+        E::Busy { .. } => Failure::Busy,
+        E::NotPending => Failure::BadRequestId,
+        _ => Failure::StoreError,
+    }
+}
+
+fn of_archive(error: &keyferry_archive::Error) -> Failure {
+    use keyferry_archive::Error as E;
+    match error {
+        E::Exists { .. } => Failure::BackupExists,
+        E::Busy { .. } => Failure::Busy,
+        E::Encrypted => Failure::WrongPassphrase,
+        E::NotABackup { .. } | E::Damaged { .. } | E::Header { .. } | E::Length { .. } => {
+            Failure::BackupCorrupt
+        }
+        E::NoMedium { .. }
+        | E::Full { .. }
+        | E::ReadOnly { .. }
+        | E::Denied { .. }
+        | E::FileTooLong { .. } => Failure::NoMedium,
+        E::Medium { .. } | E::ReadBack { .. } | E::Stream { .. } => Failure::NoMedium,
+        _ => Failure::Other,
+    }
+}
+
+pub(crate) fn of_protocol(error: &keyferry_protocol::Error) -> Failure {
+    match error {
+        keyferry_protocol::Error::OtherRequest => Failure::BadRequestId,
+        _ => Failure::BadData,
+    }
+}
+
+fn of_problem(code: ProblemCode) -> Failure {
+    match code {
+        ProblemCode::BadRequest | ProblemCode::UnknownKind => Failure::BadData,
+        ProblemCode::OtherService => Failure::OtherService,
+        ProblemCode::NotIndividualized => Failure::NeedsIndividualization,
+        ProblemCode::CertificateRevoked => Failure::CertificateRevoked,
+        ProblemCode::Busy => Failure::ServiceBusy,
+        ProblemCode::TooManyIndividualizations => Failure::TooManyIndividualizations,
+        ProblemCode::Internal => Failure::ServiceUnavailable,
+    }
+}

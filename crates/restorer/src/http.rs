@@ -1,0 +1,174 @@
+//! The HTTP client, the only place that speaks HTTP on the computer's side: https anywhere, plain http on loopback
+//! only, no redirects, bounded answers.
+
+use std::time::Duration;
+
+use keyferry_protocol::{ANSWER_TYPE, MESSAGE_LIMIT, MESSAGES_PATH, REQUEST_TYPE};
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body};
+
+use crate::transport::{Transport, TransportError};
+
+/// A card in armor is at most this many bytes long.
+const CARD_LIMIT: u64 = 128 * 1024;
+
+/// Speaks HTTP with services.
+#[derive(Debug, Clone)]
+pub struct HttpTransport(Agent);
+
+impl Default for HttpTransport {
+    fn default() -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(120)))
+            .timeout_send_body(Some(Duration::from_secs(120)))
+            .timeout_recv_body(Some(Duration::from_secs(120)))
+            .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self(Agent::new_with_config(config))
+    }
+}
+
+impl Transport for HttpTransport {
+    fn card(&self, base: &str) -> Result<Vec<u8>, TransportError> {
+        let url = below(base, "card")?;
+        let response = self.0.get(&url).call().map_err(|e| unreachable(&url, &e))?;
+        if !response.status().is_success() {
+            return Err(not_a_service(&url, format!("it answered {}", response.status())));
+        }
+        read(response, &url, CARD_LIMIT)
+    }
+
+    fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let url = below(base, MESSAGES_PATH)?;
+        let response = self
+            .0
+            .post(&url)
+            .content_type(REQUEST_TYPE)
+            .send(request)
+            .map_err(|e| unreachable(&url, &e))?;
+        let kind = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        if kind != ANSWER_TYPE {
+            return Err(not_a_service(
+                &url,
+                format!("it answered {} of type {kind:?}", response.status()),
+            ));
+        }
+        read(response, &url, MESSAGE_LIMIT as u64)
+    }
+}
+
+/// An address below a base address that may be contacted.
+fn below(base: &str, path: &str) -> Result<String, TransportError> {
+    check_address(base)?;
+    Ok(format!("{}/{path}", base.trim_end_matches('/')))
+}
+
+/// https anywhere, http on loopback only; no user name in it.
+pub(crate) fn check_address(url: &str) -> Result<Uri, TransportError> {
+    let bad = |why| TransportError::BadAddress {
+        url: keyferry_license::printable(url),
+        why,
+    };
+    let uri: Uri = url.parse().map_err(|_| bad("it is not a URL"))?;
+    let host = uri.host().ok_or_else(|| bad("it names no host"))?;
+    if uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return Err(bad("it carries a user name"));
+    }
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if is_loopback(host) => Ok(uri),
+        Some("http") => Err(bad("plain http is for services on this computer only")),
+        _ => Err(bad("it is neither https nor http")),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// A page of a refusal may be shown and opened if it has the origin of one of the service's addresses.
+pub(crate) fn same_origin(page: &str, bases: impl Iterator<Item = impl AsRef<str>>) -> bool {
+    let origin = |url: &str| {
+        let uri = check_address(url).ok()?;
+        Some((
+            uri.scheme_str()?.to_owned(),
+            uri.authority()?.as_str().to_ascii_lowercase(),
+        ))
+    };
+    let page = origin(page);
+    page.is_some() && bases.map(|base| origin(base.as_ref())).any(|base| base == page)
+}
+
+fn read(mut response: Response<Body>, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
+    let body = response.body_mut().with_config().limit(limit).read_to_vec();
+    body.map_err(|e| TransportError::Unreachable {
+        url: url.into(),
+        why: e.to_string(),
+    })
+}
+
+fn unreachable(url: &str, error: &ureq::Error) -> TransportError {
+    TransportError::Unreachable {
+        url: url.into(),
+        why: error.to_string(),
+    }
+}
+
+fn not_a_service(url: &str, why: String) -> TransportError {
+    TransportError::NotAService {
+        url: url.into(),
+        why: keyferry_license::printable(&why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_loopback_are_contacted() {
+        for good in [
+            "https://example.org/a",
+            "http://127.0.0.1:80",
+            "http://[::1]:8080/x",
+            "http://localhost:1/",
+        ] {
+            assert!(check_address(good).is_ok(), "{good}");
+        }
+        let bad = [
+            "http://example.org",
+            "ftp://example.org",
+            "example.org",
+            "https://me@example.org",
+            "http://0.0.0.0",
+            "file:///etc/passwd",
+            "http://127.0.0.1.example.org",
+            "http://localhost.example.org",
+            "",
+        ];
+        for bad in bad {
+            assert!(check_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_must_have_the_origin_of_its_service() {
+        let bases = ["http://127.0.0.1:4000/base"];
+        assert!(same_origin("http://127.0.0.1:4000/refusals/ab", bases.iter()));
+        assert!(!same_origin("http://127.0.0.1:4001/refusals/ab", bases.iter()));
+        assert!(!same_origin("https://127.0.0.1:4000/refusals/ab", bases.iter()));
+        assert!(!same_origin("javascript:alert(1)", bases.iter()));
+    }
+}

@@ -1,0 +1,211 @@
+//! What an operation is asked to do, and what it says at its end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use keyferry_license::{ComputerId, Thumbprint};
+
+use crate::code::{Failure, HResult};
+use crate::events::Outcome;
+
+/// How a backup is made.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    /// The folder; None: the one that the property BackupPath names.
+    pub folder: Option<PathBuf>,
+    /// Replace this computer's backup if there is one (WM_BACKUP_OVERWRITE).
+    pub overwrite: bool,
+}
+
+/// How a restore is made.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// The file or folder; None: the one that the property RestorePath names.
+    pub path: Option<PathBuf>,
+    /// The person has agreed to individualize this computer (WM_RESTORE_INDIVIDUALIZE).
+    pub individualize: bool,
+    /// Issuers that the person accepts now, having seen name and thumbprint.
+    pub trust: Vec<Thumbprint>,
+    /// Of a folder with several computers' backups: whose, by the start of its ID (hexadecimal) or by its name.
+    pub from: Option<String>,
+}
+
+/// How many licenses came to which end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Licenses looked at.
+    pub total: u64,
+    /// Saved in the backup.
+    pub backed_up: u64,
+    /// May not leave the computer.
+    pub restricted: u64,
+    /// Are here now and were not before.
+    pub restored: u64,
+    /// Given again by the service; no slot was taken.
+    pub reissued: u64,
+    /// Were here before.
+    pub already_here: u64,
+    /// A service will be asked for them (in a plan).
+    pub asks_service: u64,
+    /// Not let in, by the word of the failure.
+    pub failed: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        self.total += 1;
+        match outcome {
+            Outcome::BackedUp => self.backed_up += 1,
+            Outcome::Restricted => self.restricted += 1,
+            Outcome::Restored { .. } => self.restored += 1,
+            Outcome::Reissued { .. } => self.reissued += 1,
+            Outcome::AlreadyHere => self.already_here += 1,
+            Outcome::AsksService => self.asks_service += 1,
+            Outcome::Failed(failure) => *self.failed.entry(failure.word()).or_default() += 1,
+        }
+    }
+
+    /// Licenses that came, or were here.
+    pub fn here(&self) -> u64 {
+        self.restored + self.reissued + self.already_here
+    }
+
+    /// Licenses that did not come.
+    pub fn all_failed(&self) -> u64 {
+        self.failed.values().sum()
+    }
+}
+
+/// The end of a backup.
+#[derive(Debug, Clone)]
+pub struct BackupReport {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// What happened to the licenses.
+    pub counts: Counts,
+    /// Length of the file.
+    pub bytes: u64,
+    /// It replaced an earlier one.
+    pub replaced: bool,
+}
+
+/// An issuer whose licenses wait for a person's trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerToTrust {
+    /// What it calls itself, safe to show. Only the thumbprint proves who it is.
+    pub name: String,
+    /// To be compared with what the issuer publishes.
+    pub thumbprint: Thumbprint,
+    /// Address of the service that its licenses name, safe to show.
+    pub service_url: String,
+    /// Licenses that wait.
+    pub licenses: u64,
+}
+
+/// A service that needs the person's consent to individualize this computer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentNeeded {
+    /// What it calls itself, safe to show.
+    pub name: String,
+    /// Its root.
+    pub thumbprint: Thumbprint,
+    /// Where it is, safe to show.
+    pub url: String,
+    /// Licenses that wait.
+    pub licenses: u64,
+}
+
+/// A page that explains refusals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusalPage {
+    /// Why.
+    pub failure: Failure,
+    /// Its address, of the service's own origin.
+    pub url: String,
+}
+
+/// The end of a restore, or its plan.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreReport {
+    /// The file that was read.
+    pub path: PathBuf,
+    /// Whose backup it is.
+    pub from: Option<(ComputerId, String)>,
+    /// When it was made (Unix seconds).
+    pub created: u64,
+    /// What happened, or would happen, to the licenses.
+    pub counts: Counts,
+    /// None: all that the backup holds is here. Some: why not.
+    pub failure: Option<Failure>,
+    /// More about the failure, for a person.
+    pub why: Option<String>,
+    /// Issuers that a person would have to accept.
+    pub issuers_to_trust: Vec<IssuerToTrust>,
+    /// Services that need consent.
+    pub consents_needed: Vec<ConsentNeeded>,
+    /// Pages of the refusals.
+    pub pages: Vec<RefusalPage>,
+    /// What is wrong with the file, in words.
+    pub damage: Vec<String>,
+}
+
+impl RestoreReport {
+    /// The HRESULT that END carried.
+    pub fn hresult(&self) -> HResult {
+        self.failure.map_or(HResult::OK, Failure::hresult)
+    }
+}
+
+/// The end of an import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportReport {
+    /// What happened to the licenses.
+    pub counts: Counts,
+    /// None: all is here. Some: why not.
+    pub failure: Option<Failure>,
+    /// Issuers that a person would have to accept.
+    pub issuers_to_trust: Vec<IssuerToTrust>,
+    /// Files that could not be read, and why.
+    pub bad_files: Vec<(PathBuf, String)>,
+}
+
+/// The failure that a whole operation ends with, from what became of its licenses: none; partly done; or, when none
+/// came, the first that applies of 8, 12, 5, 7, 6, 1 (exit codes).
+pub(crate) fn overall(counts: &Counts, failures: &[Failure]) -> Option<Failure> {
+    if failures.is_empty() {
+        return None;
+    }
+    if counts.here() > 0 {
+        return Some(Failure::NotAllStored);
+    }
+    let order = [8, 12, 5, 7, 6, 1];
+    let rank = |failure: &Failure| {
+        order
+            .iter()
+            .position(|code| *code == failure.exit_code())
+            .unwrap_or(order.len())
+    };
+    failures.iter().min_by_key(|failure| rank(failure)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_applies() {
+        let none = Counts::default();
+        assert_eq!(overall(&none, &[]), None);
+        assert_eq!(
+            overall(&none, &[Failure::ServiceUnavailable, Failure::Limit]),
+            Some(Failure::Limit)
+        );
+        let both = [Failure::BackupCorrupt, Failure::IssuerNotAccepted];
+        assert_eq!(overall(&none, &both), Some(Failure::IssuerNotAccepted));
+        let some = Counts {
+            already_here: 1,
+            ..Counts::default()
+        };
+        assert_eq!(overall(&some, &[Failure::Limit]), Some(Failure::NotAllStored));
+    }
+}

@@ -1,0 +1,240 @@
+//! Credentials: each service's newest card, and this computer's certificate, before the first license is sent.
+
+use keyferry_license::{Card, CardKind, Thumbprint, Verified, armor};
+use keyferry_protocol::{Individualize, OperationId, Problem, ProblemCode, Request, check_answer, kind};
+use keyferry_store::{LastReceipt, Store};
+
+use super::survey::Ground;
+use super::{Links, failure_of};
+use crate::code::{Failure, HResult};
+use crate::error::{Error, Result};
+use crate::events::{IndividualizeStep, Status};
+use crate::object::Operation;
+use crate::report::ConsentNeeded;
+
+/// How it stands with a service.
+#[derive(Debug, Clone)]
+pub(crate) enum Link {
+    /// Credentials are validated.
+    Up {
+        /// Base address.
+        base: String,
+        /// Its newest card.
+        card: Box<Verified<Card>>,
+    },
+    /// Its licenses can't come now.
+    Down(Failure, Option<String>),
+}
+
+/// All services that the backup names.
+pub(crate) struct Services {
+    links: Links,
+    pub(crate) operation: OperationId,
+}
+
+impl Services {
+    pub(crate) fn new(ground: &Ground, blocked: &[ConsentNeeded]) -> Self {
+        let mut links = Links::new();
+        for (root, _) in ground.services() {
+            let waits = blocked.iter().any(|consent| consent.thumbprint == *root);
+            let failure = if waits {
+                Failure::NeedsIndividualization
+            } else {
+                Failure::ServiceUnavailable
+            };
+            links.insert(*root, Link::Down(failure, None));
+        }
+        Self {
+            links,
+            operation: [0; 16],
+        }
+    }
+
+    /// Validates credentials with each of these services. One that is down fails only its own licenses.
+    pub(crate) fn connect(
+        &mut self,
+        operation: &Operation<'_>,
+        store: &Store,
+        ask: &[Thumbprint],
+    ) -> Result<()> {
+        self.operation = keyferry_license::random()?;
+        for root in ask {
+            operation.check_canceled()?;
+            let known = store.service_card(root)?;
+            let link = match self.validate(operation, store, root, known) {
+                Ok(link) => link,
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    let (failure, why) = failure_of(&error);
+                    Link::Down(failure, Some(why))
+                }
+            };
+            self.links.insert(*root, link);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn any_link(&self) -> bool {
+        self.links.values().any(|link| matches!(link, Link::Up { .. }))
+    }
+
+    pub(crate) fn link(&self, root: &Thumbprint) -> Option<&Link> {
+        self.links.get(root)
+    }
+
+    /// From now on this service's licenses fail.
+    pub(crate) fn cut(&mut self, root: &Thumbprint, failure: Failure, why: String) {
+        self.links.insert(*root, Link::Down(failure, Some(why)));
+    }
+
+    /// A newer card came with an answer.
+    pub(crate) fn renew(&mut self, root: &Thumbprint, newer: Verified<Card>) {
+        if let Some(Link::Up { card, .. }) = self.links.get_mut(root) {
+            **card = newer;
+        }
+    }
+
+    pub(crate) fn failed(&self, root: &Thumbprint) -> (Failure, Option<String>) {
+        match self.links.get(root) {
+            Some(Link::Down(failure, why)) => (*failure, why.clone()),
+            _ => (Failure::ServiceUnavailable, None),
+        }
+    }
+
+    fn validate(
+        &self,
+        operation: &Operation<'_>,
+        store: &Store,
+        root: &Thumbprint,
+        known: Option<Verified<Card>>,
+    ) -> Result<Link> {
+        let known = known.ok_or(Error::NoServiceCard { service: *root })?;
+        let base = known.urls.first().map(|url| url.to_string()).unwrap_or_default();
+        let card = newest_card(operation, &base, root)?;
+        store.put_card(&card)?;
+        let card = if card.serial >= known.serial { card } else { known };
+        if store.certificate(root)?.is_none() {
+            self.individualize(operation, store, &base, &card)?;
+        }
+        Ok(Link::Up {
+            base,
+            card: Box::new(card),
+        })
+    }
+
+    /// Has this computer's keys certified. The person's consent is recorded first.
+    pub(crate) fn individualize(
+        &self,
+        operation: &Operation<'_>,
+        store: &Store,
+        base: &str,
+        service: &Verified<Card>,
+    ) -> Result<()> {
+        let root = service.thumbprint();
+        let consent = match store.consent(&root)? {
+            Some(before) => before,
+            None => {
+                store.record_consent(&root, operation.now())?;
+                operation.now()
+            }
+        };
+        operation.tell(Status::Individualize(IndividualizeStep::Begin));
+        let certified = self.certify(operation, store, base, service, consent);
+        match &certified {
+            Ok(()) => operation.tell(Status::Individualize(IndividualizeStep::Succeed)),
+            Err(error) => {
+                let hr: HResult = error.failure().hresult();
+                operation.tell(Status::Individualize(IndividualizeStep::Fail(hr)));
+            }
+        }
+        certified
+    }
+
+    fn certify(
+        &self,
+        operation: &Operation<'_>,
+        store: &Store,
+        base: &str,
+        service: &Verified<Card>,
+        consent: u64,
+    ) -> Result<()> {
+        let root = service.thumbprint();
+        let body = Individualize {
+            card: store.card()?.as_bytes().to_vec(),
+            consent,
+        };
+        let last = last_receipt(store, &root)?;
+        let request = Request::prepare(
+            store.signing(),
+            root,
+            self.operation,
+            last,
+            kind::INDIVIDUALIZE,
+            &body,
+        )?;
+        let answer = operation
+            .parts
+            .transport
+            .send(base, &request.bytes)
+            .map_err(Error::Individualization)?;
+        let checked = check_answer(&answer, &request.bytes, &[], service, None)?.map_err(problem)?;
+        store.put_certificate(&root, &checked.receipt_bytes)?;
+        let last = LastReceipt {
+            request: checked.receipt.request,
+            time: checked.receipt.time,
+        };
+        store.put_last_receipt(&root, &last)?;
+        Ok(())
+    }
+}
+
+/// Fetches the service's card and checks that it is the service that the grants name.
+fn newest_card(operation: &Operation<'_>, base: &str, root: &Thumbprint) -> Result<Verified<Card>> {
+    let bytes = operation.parts.transport.card(base)?;
+    let bytes = if bytes.starts_with(b"-----") {
+        armor::single(armor::CARD, &bytes)?
+    } else {
+        bytes
+    };
+    let card = Card::verify(&bytes)?;
+    if card.thumbprint() != *root || card.kind != CardKind::Service {
+        return Err(Error::OtherService {
+            url: base.into(),
+            expected: *root,
+            found: card.thumbprint(),
+        });
+    }
+    Ok(card)
+}
+
+/// What this computer last heard from a service, as a request says it.
+pub(crate) fn last_receipt(
+    store: &Store,
+    service: &Thumbprint,
+) -> Result<Option<keyferry_protocol::LastReceipt>> {
+    let last = store.last_receipt(service)?;
+    Ok(last.map(|last| keyferry_protocol::LastReceipt {
+        request: last.request,
+        time: last.time,
+    }))
+}
+
+/// A service that did not judge, as an error.
+pub(crate) fn problem(problem: Problem) -> Error {
+    Error::Problem {
+        code: problem.code,
+        message: problem.message.shown(),
+        retry_after: problem.retry_after,
+    }
+}
+
+/// Does the service not know this computer (any more)?
+pub(crate) fn is_not_individualized(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Problem {
+            code: ProblemCode::NotIndividualized,
+            ..
+        }
+    )
+}

@@ -1,0 +1,112 @@
+//! The second reading: each license goes its way, a chunk at a time, one transaction a batch.
+
+use std::collections::BTreeMap;
+
+use keyferry_license::Thumbprint;
+use keyferry_store::{Arrival, NewLicense, Store};
+
+use super::batch;
+use super::connect::Services;
+use super::rows::{CHUNK, Row, next_chunk};
+use super::source::Backup;
+use super::survey::{Ground, Way, are_here};
+use super::told::Told;
+use crate::code::Failure;
+use crate::error::Result;
+use crate::events::Outcome;
+use crate::import::{arrived, outcome};
+use crate::object::Operation;
+
+pub(crate) fn run(
+    operation: &Operation<'_>,
+    store: &Store,
+    ground: &Ground,
+    services: &mut Services,
+    backup: &mut Backup,
+    told: &mut Told,
+    total: u64,
+) -> Result<()> {
+    for issuer in ground.issuers() {
+        store.put_card(issuer)?;
+    }
+    for (_, card) in ground.services() {
+        store.put_card(card)?;
+    }
+    let mut waiting: BTreeMap<Thumbprint, Vec<Row>> = BTreeMap::new();
+    let mut records = backup.records()?;
+    while let Some(chunk) = next_chunk(&mut records) {
+        operation.check_canceled()?;
+        operation.progress(told.report.counts.total, total);
+        told.lost(chunk.lost, chunk.damage);
+        let here = are_here(store, &chunk.rows)?;
+        let mut returns = Vec::new();
+        for (row, here) in chunk.rows.into_iter().zip(here) {
+            match ground.way(&row, here) {
+                Way::Here => told.say(operation, outcome(row.grant.claim(), Outcome::AlreadyHere, None)),
+                Way::Return => returns.push(row),
+                Way::Service(service) => waiting.entry(service).or_default().push(row),
+                Way::Closed(failure) => {
+                    told.say(
+                        operation,
+                        outcome(row.grant.claim(), Outcome::Failed(failure), None),
+                    );
+                }
+            }
+        }
+        take_back(operation, store, ground, returns, told)?;
+        for (service, rows) in &mut waiting {
+            while rows.len() >= CHUNK {
+                let rest = rows.split_off(CHUNK);
+                let full = std::mem::replace(rows, rest);
+                batch::ask(operation, store, ground, services, *service, full, told)?;
+            }
+        }
+    }
+    for (service, rows) in waiting {
+        operation.check_canceled()?;
+        if !rows.is_empty() {
+            batch::ask(operation, store, ground, services, service, rows, told)?;
+        }
+    }
+    operation.progress(total, total);
+    Ok(())
+}
+
+/// Licenses that this computer itself sealed for its return: no service is asked. The seal opens for the grant alone
+/// that was verified when it was made.
+fn take_back(
+    operation: &Operation<'_>,
+    store: &Store,
+    ground: &Ground,
+    rows: Vec<Row>,
+    told: &mut Told,
+) -> Result<()> {
+    let Some(sealer) = ground.returning() else {
+        return Ok(());
+    };
+    let mut licenses = Vec::with_capacity(rows.len());
+    for row in rows {
+        let claim = row.grant.claim().clone();
+        let sealed = row.returning.unwrap_or(row.escrow);
+        match sealer.open_own(row.grant, &sealed) {
+            Ok((grant, key)) => licenses.push(NewLicense {
+                grant,
+                key,
+                arrival: Arrival::Return,
+            }),
+            Err(error) => {
+                let failed = Outcome::Failed(Failure::BackupCorrupt);
+                told.say(operation, outcome(&claim, failed, Some(error.to_string())));
+            }
+        }
+    }
+    let mut said: Vec<_> = licenses
+        .iter()
+        .map(|license| outcome(&license.grant, Outcome::AlreadyHere, None))
+        .collect();
+    for (said, inserted) in said.iter_mut().zip(store.insert(&licenses)?) {
+        (said.outcome, said.why) = arrived(inserted, Outcome::Restored { slot: None });
+    }
+    said.into_iter().for_each(|said| told.say(operation, said));
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The restore journey: archive reader -> plan -> connect, individualize if agreed, credentials validated -> batches to
+//! the service -> verify receipts and keys -> store, one transaction a batch -> end.
+
+mod batch;
+mod connect;
+mod execute;
+mod rows;
+mod source;
+mod survey;
+mod told;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use keyferry_license::Thumbprint;
+
+use crate::code::Failure;
+use crate::error::{Error, Result};
+use crate::events::Status;
+use crate::object::Operation;
+use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
+
+use connect::{Link, Services};
+use survey::{Ground, Survey};
+use told::Told;
+
+/// Restores what the backup at `path` holds.
+pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
+    let mut backup = source::open(path, options.from.as_deref())?;
+    let store = operation.open_store()?;
+    let _lock = store.operation_lock()?;
+    let ground = Ground::lay(operation, &store, backup.header(), options, true)?;
+    let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
+    operation.check_canceled()?;
+    let mut report = backup.report();
+    report.issuers_to_trust = survey.issuers_to_trust(&ground);
+
+    let (ask, blocked) = consent(&store, &ground, &survey, options)?;
+    for consent in &blocked {
+        let (service, url) = (consent.name.clone(), consent.url.clone());
+        operation.tell(Status::NeedsIndividualization { service, url });
+    }
+    let mut services = Services::new(&ground, &blocked);
+    report.consents_needed = blocked;
+    if !ask.is_empty() {
+        operation.tell(Status::Connecting);
+        services.connect(operation, &store, &ask)?;
+        if services.any_link() {
+            operation.tell(Status::Disconnecting);
+        }
+    }
+    let mut told = Told::new(report);
+    if !services.any_link() && !survey.needs_no_service() && !survey.is_empty() {
+        // Nothing can come: the store stays untouched.
+        survey.nothing_came(&services, &mut told);
+        return Ok(told.finish(&backup, false));
+    }
+    operation.tell(Status::Begin);
+    execute::run(
+        operation,
+        &store,
+        &ground,
+        &mut services,
+        &mut backup,
+        &mut told,
+        survey.total(),
+    )?;
+    Ok(told.finish(&backup, true))
+}
+
+/// What a restore would do, without a service's word.
+pub(crate) fn plan(
+    operation: &Operation<'_>,
+    path: &Path,
+    options: &RestoreOptions,
+) -> Result<RestoreReport> {
+    let mut backup = source::open(path, options.from.as_deref())?;
+    let store = operation.open_store()?;
+    let ground = Ground::lay(operation, &store, backup.header(), options, false)?;
+    let mut told = Told::new(backup.report());
+    let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
+    let (_, blocked) = consent(&store, &ground, &survey, options)?;
+    let waiting: Vec<Thumbprint> = blocked.iter().map(|consent| consent.thumbprint).collect();
+    told.report.issuers_to_trust = survey.issuers_to_trust(&ground);
+    told.report.consents_needed = blocked;
+    Survey::take(
+        operation,
+        &store,
+        &ground,
+        &mut backup,
+        Some((&mut told, &waiting)),
+    )?;
+    Ok(told.finish(&backup, true))
+}
+
+/// Which services may be asked, and which need the person's consent first.
+fn consent(
+    store: &keyferry_store::Store,
+    ground: &Ground,
+    survey: &Survey,
+    options: &RestoreOptions,
+) -> Result<(Vec<Thumbprint>, Vec<ConsentNeeded>)> {
+    let (mut ask, mut blocked) = (Vec::new(), Vec::new());
+    for (service, licenses) in survey.services() {
+        if options.individualize || store.certificate(service)?.is_some() {
+            ask.push(*service);
+            continue;
+        }
+        let card = ground.service(service)?;
+        let url = card.urls.first().map(|url| url.shown()).unwrap_or_default();
+        let (name, thumbprint) = (card.name.shown(), *service);
+        blocked.push(ConsentNeeded {
+            name,
+            thumbprint,
+            url,
+            licenses: *licenses,
+        });
+    }
+    Ok((ask, blocked))
+}
+
+/// How each service stands, by its root.
+type Links = BTreeMap<Thumbprint, Link>;
+
+/// The failure of an error that concerns one service, as its licenses report it.
+fn failure_of(error: &Error) -> (Failure, String) {
+    (error.failure(), error.to_string())
+}

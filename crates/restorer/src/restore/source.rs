@@ -1,0 +1,120 @@
+//! Which backup is read: the file that was named, or the newest in a folder.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use keyferry_archive::medium::{FolderMedium, choose, find_backups};
+use keyferry_archive::{FooterState, Header, Reader, Records};
+
+use crate::error::{Error, Result};
+use crate::report::RestoreReport;
+
+/// An open backup.
+pub(crate) struct Backup {
+    path: PathBuf,
+    reader: Reader<BufReader<File>>,
+}
+
+/// Opens a backup file, or the one in a folder; with several computers' backups there, `from` says whose.
+pub(crate) fn open(path: &Path, from: Option<&str>) -> Result<Backup> {
+    let unreadable = |why: std::io::Error| Error::Unreadable {
+        path: path.to_owned(),
+        why: why.to_string(),
+    };
+    let is_folder = std::fs::metadata(path).map_err(unreadable)?.is_dir();
+    if !is_folder {
+        return open_file(path.to_owned());
+    }
+    let medium = FolderMedium::new(path);
+    let mut computers: Vec<String> = find_backups(&medium)?
+        .into_iter()
+        .map(|found| found.computer)
+        .collect();
+    computers.sort_unstable();
+    computers.dedup();
+    let mut open = Vec::new();
+    for computer in computers {
+        if let Some(found) = choose(&medium, &computer)? {
+            open.push(open_file(medium.path(&found.name.to_string())));
+        }
+    }
+    if let Some(from) = from {
+        open.retain(|backup| backup.as_ref().is_ok_and(|backup| backup.is_of(from)));
+    }
+    match open.len() {
+        0 => Err(Error::NoBackup {
+            folder: path.to_owned(),
+        }),
+        1 => open.remove(0),
+        _ => {
+            let computers = open.iter().flatten().map(Backup::owner).collect();
+            Err(Error::SeveralComputers {
+                folder: path.to_owned(),
+                computers,
+            })
+        }
+    }
+}
+
+fn open_file(path: PathBuf) -> Result<Backup> {
+    let file = File::open(&path).map_err(|why| Error::Unreadable {
+        path: path.clone(),
+        why: why.to_string(),
+    })?;
+    let reader = Reader::open(BufReader::with_capacity(256 * 1024, file))?;
+    Ok(Backup { path, reader })
+}
+
+impl Backup {
+    pub(crate) fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    pub(crate) fn records(&mut self) -> Result<Records<'_, BufReader<File>>> {
+        Ok(self.reader.records()?)
+    }
+
+    /// Licenses that the computer's signature promises, if it holds.
+    pub(crate) fn promised(&self) -> Option<u64> {
+        match self.reader.footer() {
+            FooterState::Signed { licenses, .. } => Some(*licenses),
+            _ => None,
+        }
+    }
+
+    /// A report that names the backup and what is wrong with the file as a whole.
+    pub(crate) fn report(&self) -> RestoreReport {
+        let computer = &self.header().computer;
+        let mut damage: Vec<String> = self.reader.findings().iter().map(ToString::to_string).collect();
+        match self.reader.footer() {
+            FooterState::Broken(why) => {
+                damage.push(format!("the signature of the backup proves nothing: {why}"))
+            }
+            FooterState::Missing => damage.push("the signature of the backup is missing".into()),
+            FooterState::Signed { .. } => {}
+        }
+        RestoreReport {
+            path: self.path.clone(),
+            from: Some((computer.thumbprint(), computer.name.shown())),
+            created: self.header().created,
+            damage,
+            ..RestoreReport::default()
+        }
+    }
+
+    fn is_of(&self, from: &str) -> bool {
+        let computer = &self.header().computer;
+        let by_id = from.len() >= 8
+            && computer
+                .thumbprint()
+                .to_string()
+                .starts_with(&from.to_ascii_lowercase());
+        by_id || *computer.name == *from
+    }
+
+    fn owner(&self) -> String {
+        let computer = &self.header().computer;
+        format!("{} ({})", computer.name.shown(), computer.thumbprint().short())
+    }
+}

@@ -1,0 +1,275 @@
+//! The first look at a backup: what is here, what comes back by itself, which services are needed.
+
+use std::collections::BTreeMap;
+
+use keyferry_archive::Header;
+use keyferry_license::{Card, Encapsulation, Grant, Sealer, Thumbprint, Verified};
+use keyferry_store::{Presence, Store};
+
+use super::connect::Services;
+use super::rows::{Row, next_chunk};
+use super::source::Backup;
+use super::told::Told;
+use crate::code::Failure;
+use crate::error::{Error, Result};
+use crate::events::Outcome;
+use crate::import::outcome;
+use crate::object::Operation;
+use crate::report::{IssuerToTrust, RestoreOptions};
+
+/// What is known before the first license is looked at.
+pub(crate) struct Ground {
+    issuers: BTreeMap<Thumbprint, Verified<Card>>,
+    names: BTreeMap<Thumbprint, String>,
+    services: BTreeMap<Thumbprint, (Verified<Card>, Encapsulation)>,
+    returning: Option<Sealer>,
+}
+
+/// How a license may get here.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// It is here.
+    Here,
+    /// By this computer's own return key.
+    Return,
+    /// By the service's word.
+    Service(Thumbprint),
+    /// Not at all.
+    Closed(Failure),
+}
+
+impl Ground {
+    /// Looks up issuers, services and the return key; accepts the issuers that the person named, for good if `keep`.
+    pub(crate) fn lay(
+        operation: &Operation<'_>,
+        store: &Store,
+        header: &Header,
+        options: &RestoreOptions,
+        keep: bool,
+    ) -> Result<Self> {
+        if let Some(missing) = options.trust.iter().find(|root| !holds(header, root)) {
+            return Err(Error::UnknownIssuer { thumbprint: *missing });
+        }
+        let mut services = BTreeMap::new();
+        for seal in &header.seals {
+            if let Some(card) = header
+                .services
+                .iter()
+                .find(|card| card.thumbprint() == seal.service)
+            {
+                let known = store.service_card(&seal.service)?;
+                services.insert(seal.service, (newest(known, card), seal.enc.clone()));
+            }
+        }
+        let mut issuers = BTreeMap::new();
+        let mut names = BTreeMap::new();
+        let accepted: Vec<Thumbprint> = store
+            .accepted_roots()?
+            .iter()
+            .map(|root| root.card.thumbprint())
+            .collect();
+        for card in &header.issuers {
+            let root = card.thumbprint();
+            names.insert(root, card.name.shown());
+            let trusted_now = options.trust.contains(&root) && !accepted.contains(&root);
+            if trusted_now && keep {
+                let host = header
+                    .services
+                    .first()
+                    .and_then(|card| card.urls.first())
+                    .map(|url| url.shown());
+                store.accept_root(card, host.as_deref(), operation.now())?;
+            }
+            if trusted_now || accepted.contains(&root) {
+                issuers.insert(root, newest(store.issuer_card(&root)?, card));
+            }
+        }
+        let returning = store
+            .return_key(&header.backup.0)?
+            .map(|key| Sealer::returning(&key));
+        Ok(Self {
+            issuers,
+            names,
+            services,
+            returning,
+        })
+    }
+
+    pub(crate) fn way(&self, row: &Row, here: bool) -> Way {
+        let grant = row.grant.claim();
+        if here {
+            Way::Here
+        } else if !self.issuers.contains_key(&grant.issuer) {
+            Way::Closed(Failure::IssuerNotAccepted)
+        } else if self.returning.is_some() && row.returning.is_some() {
+            Way::Return
+        } else if self.services.contains_key(&grant.service) {
+            Way::Service(grant.service)
+        } else {
+            Way::Closed(Failure::BackupCorrupt)
+        }
+    }
+
+    /// The accepted issuer's card.
+    pub(crate) fn issuer(&self, root: &Thumbprint) -> Option<&Verified<Card>> {
+        self.issuers.get(root)
+    }
+
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &Verified<Card>> {
+        self.issuers.values()
+    }
+
+    pub(crate) fn returning(&self) -> Option<&Sealer> {
+        self.returning.as_ref()
+    }
+
+    pub(crate) fn service(&self, root: &Thumbprint) -> Result<&Verified<Card>> {
+        let found = self.services.get(root).map(|(card, _)| card);
+        found.ok_or(Error::NoServiceCard { service: *root })
+    }
+
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&Thumbprint, &Verified<Card>)> {
+        self.services.iter().map(|(root, (card, _))| (root, card))
+    }
+
+    pub(crate) fn enc(&self, root: &Thumbprint) -> Result<&Encapsulation> {
+        let found = self.services.get(root).map(|(_, enc)| enc);
+        found.ok_or(Error::NoServiceCard { service: *root })
+    }
+}
+
+/// What the backup holds, in numbers.
+#[derive(Default)]
+pub(crate) struct Survey {
+    here: u64,
+    returns: u64,
+    services: BTreeMap<Thumbprint, u64>,
+    closed: BTreeMap<&'static str, (Failure, u64)>,
+    untrusted: BTreeMap<Thumbprint, (Thumbprint, u64)>,
+    lost: u64,
+}
+
+impl Survey {
+    /// Reads the backup once, a chunk at a time. With `tell`, each license's outcome is told as a plan; licenses of
+    /// the listed services wait for consent.
+    pub(crate) fn take(
+        operation: &Operation<'_>,
+        store: &Store,
+        ground: &Ground,
+        backup: &mut Backup,
+        mut tell: Option<(&mut Told, &[Thumbprint])>,
+    ) -> Result<Self> {
+        let mut survey = Self::default();
+        let mut records = backup.records()?;
+        while let Some(chunk) = next_chunk(&mut records) {
+            operation.check_canceled()?;
+            survey.lost += chunk.lost;
+            let here = are_here(store, &chunk.rows)?;
+            for (row, here) in chunk.rows.iter().zip(here) {
+                let way = ground.way(row, here);
+                survey.count(row.grant.claim(), way);
+                if let Some((told, waiting)) = &mut tell {
+                    told.say(operation, outcome(row.grant.claim(), planned(way, waiting), None));
+                }
+            }
+            if let Some((told, _)) = &mut tell {
+                told.lost(chunk.lost, chunk.damage);
+            }
+        }
+        Ok(survey)
+    }
+
+    fn count(&mut self, grant: &Grant, way: Way) {
+        match way {
+            Way::Here => self.here += 1,
+            Way::Return => self.returns += 1,
+            Way::Service(service) => *self.services.entry(service).or_default() += 1,
+            Way::Closed(failure) => {
+                self.closed.entry(failure.word()).or_insert((failure, 0)).1 += 1;
+                if failure == Failure::IssuerNotAccepted {
+                    self.untrusted.entry(grant.issuer).or_insert((grant.service, 0)).1 += 1;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&Thumbprint, &u64)> {
+        self.services.iter()
+    }
+
+    /// Is there anything that is here or comes back by itself?
+    pub(crate) fn needs_no_service(&self) -> bool {
+        self.here + self.returns > 0
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        let asked: u64 = self.services.values().sum();
+        let closed: u64 = self.closed.values().map(|(_, count)| count).sum();
+        self.here + self.returns + asked + closed + self.lost
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    /// Counts all licenses as not come, each for its reason.
+    pub(crate) fn nothing_came(&self, services: &Services, told: &mut Told) {
+        for (service, count) in &self.services {
+            let (failure, why) = services.failed(service);
+            told.count(Outcome::Failed(failure), *count, why);
+        }
+        for (failure, count) in self.closed.values() {
+            told.count(Outcome::Failed(*failure), *count, None);
+        }
+        told.lost(self.lost, Vec::new());
+    }
+
+    pub(crate) fn issuers_to_trust(&self, ground: &Ground) -> Vec<IssuerToTrust> {
+        let issuer = |(root, (service, licenses)): (&Thumbprint, &(Thumbprint, u64))| {
+            let card = ground.service(service).ok();
+            let url = card.and_then(|card| card.urls.first()).map(|url| url.shown());
+            IssuerToTrust {
+                name: ground.names.get(root).cloned().unwrap_or_default(),
+                thumbprint: *root,
+                service_url: url.unwrap_or_default(),
+                licenses: *licenses,
+            }
+        };
+        self.untrusted.iter().map(issuer).collect()
+    }
+}
+
+/// Which of these licenses are in the store.
+pub(crate) fn are_here(store: &Store, rows: &[Row]) -> Result<Vec<bool>> {
+    let names = rows
+        .iter()
+        .map(|row| (&row.grant.claim().issuer, &row.grant.claim().license));
+    Ok(store
+        .presence(names)?
+        .into_iter()
+        .map(|presence| presence == Presence::Here)
+        .collect())
+}
+
+fn planned(way: Way, waiting: &[Thumbprint]) -> Outcome {
+    match way {
+        Way::Here => Outcome::AlreadyHere,
+        Way::Return => Outcome::Restored { slot: None },
+        Way::Service(service) if waiting.contains(&service) => {
+            Outcome::Failed(Failure::NeedsIndividualization)
+        }
+        Way::Service(_) => Outcome::AsksService,
+        Way::Closed(failure) => Outcome::Failed(failure),
+    }
+}
+
+fn holds(header: &Header, root: &Thumbprint) -> bool {
+    header.issuers.iter().any(|card| card.thumbprint() == *root)
+}
+
+/// Of two cards under one root the one with the higher serial.
+fn newest(known: Option<Verified<Card>>, card: &Verified<Card>) -> Verified<Card> {
+    known
+        .filter(|known| known.serial >= card.serial)
+        .unwrap_or_else(|| card.clone())
+}

@@ -1,0 +1,91 @@
+//! What a restore has told so far: outcomes, counts, pages; at the end its report.
+
+use super::source::Backup;
+use crate::code::Failure;
+use crate::events::{LicenseOutcome, Outcome, Status};
+use crate::object::Operation;
+use crate::report::{RefusalPage, RestoreReport, overall};
+
+/// Lines of damage that a report lists; more are only counted.
+const DAMAGE_LINES: usize = 100;
+
+/// The report as it grows.
+pub(crate) struct Told {
+    pub(crate) report: RestoreReport,
+    failures: Vec<Failure>,
+    lost: u64,
+}
+
+impl Told {
+    pub(crate) fn new(report: RestoreReport) -> Self {
+        Self {
+            report,
+            failures: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    /// One license.
+    pub(crate) fn say(&mut self, operation: &Operation<'_>, said: LicenseOutcome) {
+        self.count(said.outcome, 1, said.why.clone());
+        operation.events.outcome(&said);
+    }
+
+    /// Several licenses of one outcome that nobody names.
+    pub(crate) fn count(&mut self, outcome: Outcome, licenses: u64, why: Option<String>) {
+        for _ in 0..licenses {
+            self.report.counts.add(outcome);
+        }
+        if let Outcome::Failed(failure) = outcome {
+            if !self.failures.contains(&failure) {
+                self.failures.push(failure);
+            }
+            if self.report.why.is_none() {
+                self.report.why = why;
+            }
+        }
+    }
+
+    /// Licenses that can't be read.
+    pub(crate) fn lost(&mut self, licenses: u64, damage: Vec<String>) {
+        self.lost += licenses;
+        self.count(Outcome::Failed(Failure::BackupCorrupt), licenses, None);
+        let room = DAMAGE_LINES.saturating_sub(self.report.damage.len());
+        self.report.damage.extend(damage.into_iter().take(room));
+    }
+
+    /// Refusals of one reason by one service: told once.
+    pub(crate) fn page(&mut self, operation: &Operation<'_>, failure: Failure, url: String) {
+        let page = RefusalPage {
+            failure,
+            url: url.clone(),
+        };
+        if !self.report.pages.contains(&page) {
+            self.report.pages.push(page);
+            operation.tell(Status::ErrorWithUrl {
+                hr: failure.hresult(),
+                url,
+            });
+        }
+    }
+
+    /// The end. A backup whose signature promises more than was read, or none at all, may miss licenses that nobody
+    /// can name.
+    pub(crate) fn finish(mut self, backup: &Backup, was_read: bool) -> RestoreReport {
+        let readable = self.report.counts.total - self.lost;
+        match backup.promised() {
+            Some(promised) if readable >= promised => {}
+            _ if !was_read => {}
+            Some(promised) => {
+                self.failures.push(Failure::BackupCorrupt);
+                let missing = promised - readable;
+                self.report
+                    .damage
+                    .push(format!("{missing} of {promised} licenses can't be read"));
+            }
+            None => self.failures.push(Failure::BackupCorrupt),
+        }
+        self.report.failure = overall(&self.report.counts, &self.failures);
+        self.report
+    }
+}
