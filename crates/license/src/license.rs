@@ -14,8 +14,8 @@ use crate::verified::{Unverified, Verified};
 
 /// Licenses in one armored block; a file may hold any number of blocks.
 pub const LICENSES_IN_A_BLOCK: usize = 1000;
-/// A decoded block is at most this many bytes long.
-pub const LICENSE_BLOCK_LIMIT: usize = 16 * 1024 * 1024;
+/// A decoded block is at most this many bytes long: the longest cards and as many of the longest grants as it may hold.
+pub const LICENSE_BLOCK_LIMIT: usize = LICENSES_IN_A_BLOCK * (GRANT_LIMIT + 64) + 2 * CARD_LIMIT + 4096;
 
 /// One license of a block: a signed grant and its key.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -1,20 +1,11 @@
 //! Every vector of `testdata/license/`, through every path: decode, verify, open, encode again.
 
-#![allow(clippy::unwrap_used)]
-
-mod cards;
-mod cast;
-mod files;
-mod grants;
-mod shapes;
-mod vector;
-
 use std::collections::BTreeSet;
 
 use base64::prelude::*;
 use keyferry_license::*;
 
-use vector::{Vector, folder, hex, unhex};
+use crate::vector::{Vector, folder, hex, unhex};
 
 /// How many there are: a vector that is lost is missed.
 const VECTORS: usize = 154;
@@ -50,9 +41,9 @@ fn both_good_and_bad_of_each_kind_are_there() {
 #[test]
 fn the_files_are_what_this_program_makes() {
     let kept = Vector::all();
-    let mut made = cards::vectors();
-    made.extend(grants::vectors());
-    made.extend(files::vectors(&kept));
+    let mut made = crate::cards::vectors();
+    made.extend(crate::grants::vectors());
+    made.extend(crate::files::vectors(&kept));
     made.sort_by(|a, b| a.name.cmp(&b.name));
     if std::env::var_os("KEYFERRY_WRITE_VECTORS").is_some() {
         for vector in &made {

@@ -1,0 +1,109 @@
+//! A slice of fuzzing that every test run repeats: the vectors, changed in thousands of ways that a seed decides.
+
+use keyferry_license::{Typ, armor};
+
+use crate::bodies;
+use crate::vector::Vector;
+
+const ROUNDS: usize = 20_000;
+
+/// A small generator with a fixed seed (xorshift64*): the same changes on every machine.
+struct Changes(u64);
+
+impl Changes {
+    fn next(&mut self) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.next() % end.max(1)
+    }
+
+    /// Changes bytes in one to four places; half of the changes write what means something in CBOR.
+    fn change(&mut self, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
+        const HEADS: [u8; 16] = [
+            0x00, 0x17, 0x18, 0x40, 0x58, 0x5f, 0x60, 0x81, 0x9b, 0xa0, 0xa1, 0xbf, 0xd2, 0xf6, 0xf9, 0xff,
+        ];
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            match self.below(7) {
+                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                1 if !bytes.is_empty() => bytes[at] = HEADS[self.below(16)],
+                2 if !bytes.is_empty() => bytes[at] = bytes[at].wrapping_add(1),
+                3 => bytes.insert(at, HEADS[self.below(16)]),
+                4 if !bytes.is_empty() => drop(bytes.remove(at)),
+                5 => bytes.truncate(at),
+                _ => {
+                    let other = &others[self.below(others.len())];
+                    let from = self.below(other.len());
+                    let part = &other[from..(from + self.below(40)).min(other.len())];
+                    bytes.splice(at..at, part.iter().copied());
+                }
+            }
+        }
+    }
+}
+
+/// Runs the seeds as they are, then changed.
+fn slice(seed: u64, seeds: &[Vec<u8>], rounds: usize, body: impl Fn(&[u8])) {
+    assert!(seeds.len() > 5, "seeds are missing");
+    seeds.iter().for_each(|bytes| body(bytes));
+    let mut changes = Changes(seed);
+    for _ in 0..rounds {
+        let mut bytes = seeds[changes.below(seeds.len())].clone();
+        changes.change(&mut bytes, seeds);
+        body(&bytes);
+    }
+}
+
+fn of_kind(kind: &str) -> Vec<Vec<u8>> {
+    let of_kind = Vector::all()
+        .into_iter()
+        .filter(|vector| vector.need("kind") == kind);
+    of_kind.map(|vector| vector.body).collect()
+}
+
+/// Payloads of the documents whose envelope is good: changes to these meet more than the signature.
+fn payloads(kind: &str, typ: Typ) -> Vec<Vec<u8>> {
+    let bodies = of_kind(kind);
+    let decoded = bodies
+        .iter()
+        .filter_map(|body| keyferry_license::Sign1::decode(typ, body, 1 << 20).ok());
+    decoded.map(|parts| parts.payload.to_vec()).collect()
+}
+
+fn blocks() -> Vec<Vec<u8>> {
+    let files = of_kind("license-file");
+    let read = |text: &Vec<u8>| armor::single(armor::LICENSE, text).ok();
+    files.iter().filter_map(read).collect()
+}
+
+#[test]
+fn cards() {
+    slice(1, &of_kind("card"), ROUNDS, bodies::card);
+}
+
+#[test]
+fn card_payloads() {
+    slice(2, &payloads("card", Typ::Card), ROUNDS / 4, bodies::card_payload);
+}
+
+#[test]
+fn grants() {
+    slice(3, &of_kind("grant"), ROUNDS, bodies::grant);
+}
+
+#[test]
+fn license_files() {
+    slice(4, &blocks(), ROUNDS / 8, bodies::license_file);
+}
+
+#[test]
+fn armor_of_any_kind() {
+    let mut seeds = of_kind("card-file");
+    seeds.extend(of_kind("license-file"));
+    slice(5, &seeds, ROUNDS / 4, bodies::armored);
+}
