@@ -107,3 +107,29 @@ fn armor_of_any_kind() {
     seeds.extend(of_kind("license-file"));
     slice(5, &seeds, ROUNDS / 4, bodies::armored);
 }
+
+/// With KEYFERRY_WRITE_CORPUS set, gives the fuzz targets their seeds.
+#[test]
+fn corpus() {
+    let seeds = [
+        ("card", [of_kind("card"), payloads("card", Typ::Card)].concat()),
+        ("grant", of_kind("grant")),
+        ("license_file", blocks()),
+        ("armor", [of_kind("card-file"), of_kind("license-file")].concat()),
+    ];
+    let fuzz = crate::vector::folder().join("../../fuzz");
+    for (target, seeds) in seeds {
+        assert!(
+            fuzz.join(format!("fuzz_targets/{target}.rs")).is_file(),
+            "{target}"
+        );
+        assert!(seeds.len() > 5, "{target}");
+        if std::env::var_os("KEYFERRY_WRITE_CORPUS").is_some() {
+            let folder = fuzz.join("corpus").join(target);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (n, seed) in seeds.iter().enumerate() {
+                std::fs::write(folder.join(format!("vector-{n:03}")), seed).unwrap();
+            }
+        }
+    }
+}

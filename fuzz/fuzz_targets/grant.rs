@@ -1,0 +1,6 @@
+//! Fuzzes signed grants.
+#![no_main]
+
+use keyferry_fuzz::license;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| license::grant(bytes));

@@ -1,0 +1,4 @@
+//! The bodies of the fuzz targets, which the tests of each crate run over their vectors too.
+
+#[path = "../../crates/license/tests/license/bodies.rs"]
+pub mod license;
