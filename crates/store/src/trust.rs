@@ -30,7 +30,7 @@ pub struct LastReceipt {
 impl Store {
     /// Accepts an issuer's root; durable. One that is accepted keeps its place, time and host, and takes a newer card.
     pub fn accept_root(&self, card: &Verified<Card>, host: Option<&str>, now: u64) -> Result<()> {
-        expect(card, CardKind::Issuer)?;
+        expect(card, &[CardKind::Issuer], "an issuer")?;
         let thumbprint = card.thumbprint();
         self.change(|body, _| {
             if body.roots.iter().any(|root| root.thumbprint == thumbprint) {
@@ -75,9 +75,8 @@ impl Store {
     /// Keeps the card of an issuer or a service unless one with the same or a higher serial is here; an accepted root
     /// gets it too. Says whether it was news. It makes nobody trusted.
     pub fn put_card(&self, card: &Verified<Card>) -> Result<bool> {
-        if card.kind == CardKind::Computer {
-            expect(card, CardKind::Issuer)?;
-        }
+        let kinds = [CardKind::Issuer, CardKind::Service];
+        expect(card, &kinds, "an issuer or a service")?;
         let root = card.thumbprint();
         let stale = |root: &Root| Ok::<_, Error>(Card::verify(&root.card)?.serial < card.serial);
         let accepted = self.with_body(|body| {
@@ -243,13 +242,10 @@ fn renew(roots: &mut [Root], card: &Verified<Card>) -> Result<()> {
     Ok(())
 }
 
-fn expect(card: &Verified<Card>, kind: CardKind) -> Result<()> {
-    if card.kind == kind {
+fn expect(card: &Verified<Card>, kinds: &[CardKind], expected: &'static str) -> Result<()> {
+    if kinds.contains(&card.kind) {
         return Ok(());
     }
-    let expected = "an issuer";
-    Err(Error::WrongCard {
-        name: card.name.shown(),
-        expected,
-    })
+    let name = card.name.shown();
+    Err(Error::WrongCard { name, expected })
 }

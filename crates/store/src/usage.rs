@@ -56,6 +56,15 @@ struct Candidate {
     stored: StoredLicense,
 }
 
+/// What may be used for a key.
+#[derive(Default)]
+struct Candidates {
+    /// Under accepted roots, in the order of use.
+    usable: Vec<Candidate>,
+    not_accepted: Vec<Thumbprint>,
+    damage: Option<Error>,
+}
+
 /// The refusals so far.
 #[derive(Default)]
 struct Refusals {
@@ -85,13 +94,13 @@ impl Store {
         action: &str,
         now: u64,
     ) -> Result<Used, UseError> {
-        let (candidates, not_accepted) = self.candidates(key_id, issuer)?;
-        let mut walk = self.walk(None, &candidates, action, now)?;
+        let candidates = self.candidates(key_id, issuer)?;
+        let mut walk = self.walk(None, &candidates.usable, action, now)?;
         if matches!(walk, Walk::NeedsLock) {
             walk = self.write_counted(false, |db| {
                 // Another process may have removed some of them since.
-                let (candidates, _) = self.candidates(key_id, issuer)?;
-                let walk = self.walk(Some(db), &candidates, action, now)?;
+                let candidates = self.candidates(key_id, issuer)?;
+                let walk = self.walk(Some(db), &candidates.usable, action, now)?;
                 let counted = matches!(&walk, Walk::Used(used) if used.state.is_some());
                 Ok::<_, Error>((walk, counted))
             })?;
@@ -101,10 +110,10 @@ impl Store {
             Walk::Refused(refusals) => refusals,
             Walk::NeedsLock => Refusals::default(),
         };
-        if let Some(damage) = refusals.damage {
+        if let Some(damage) = refusals.damage.or(candidates.damage) {
             return Err(damage.into());
         }
-        let denied = match (refusals.limited, candidates.is_empty()) {
+        let denied = match (refusals.limited, candidates.usable.is_empty()) {
             (_, true) => Denied::NO_LICENSE,
             (0, false) => Denied::NO_RIGHT,
             (bits, false) => bits,
@@ -112,7 +121,7 @@ impl Store {
         Err(UseError::Denied {
             denied: Denied(denied),
             nearest: refusals.nearest.or(refusals.first),
-            not_accepted,
+            not_accepted: candidates.not_accepted,
         })
     }
 
@@ -129,32 +138,34 @@ impl Store {
         }
     }
 
-    /// Licenses for the key under accepted roots in the order of use, and the roots that were not accepted.
-    fn candidates(
-        &self,
-        key_id: &KeyId,
-        issuer: Option<&Thumbprint>,
-    ) -> Result<(Vec<Candidate>, Vec<Thumbprint>)> {
+    /// Licenses for the key, of one issuer or of all.
+    fn candidates(&self, key_id: &KeyId, issuer: Option<&Thumbprint>) -> Result<Candidates> {
         let rows = licenses::by_key(&self.db, &self.path, key_id)?;
-        let (mut candidates, mut not_accepted) = (Vec::new(), Vec::new());
+        let mut found = Candidates::default();
         self.with_body(|body| {
-            for row in rows {
-                let stored = StoredLicense::from(row);
-                let grant = stored.grant()?.claim().clone();
-                let wanted = issuer.is_none_or(|issuer| *issuer == grant.issuer);
-                if grant.key_id != *key_id || !wanted {
+            for stored in rows.into_iter().map(StoredLicense::from) {
+                let grant = match stored.grant() {
+                    Ok(grant) => grant.claim().clone(),
+                    Err(damage) => {
+                        found.damage.get_or_insert(damage);
+                        continue;
+                    }
+                };
+                if grant.key_id != *key_id || issuer.is_some_and(|issuer| *issuer != grant.issuer) {
                     continue;
                 }
                 match body.roots.iter().position(|root| root.thumbprint == grant.issuer) {
-                    Some(place) => candidates.push(Candidate { place, grant, stored }),
-                    None if not_accepted.contains(&grant.issuer) => {}
-                    None => not_accepted.push(grant.issuer),
+                    Some(place) => found.usable.push(Candidate { place, grant, stored }),
+                    None if found.not_accepted.contains(&grant.issuer) => {}
+                    None => found.not_accepted.push(grant.issuer),
                 }
             }
             Ok(())
         })?;
-        candidates.sort_by_key(|candidate| (candidate.place, Reverse(candidate.grant.priority)));
-        Ok((candidates, not_accepted))
+        found
+            .usable
+            .sort_by_key(|candidate| (candidate.place, Reverse(candidate.grant.priority)));
+        Ok(found)
     }
 
     /// Goes through the candidates; `lock` is the transaction, once there is one.

@@ -1,0 +1,10 @@
+//! The store as its users see it: one folder, one or more open stores, and what happens to the files in between.
+
+mod checkpoint;
+mod computer;
+mod damage;
+mod insert;
+mod outbox;
+mod several;
+mod usage;
+mod world;
