@@ -106,7 +106,12 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, mut stop: wat
     }
 }
 
-async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>, _: OwnedSemaphorePermit) {
+async fn converse(
+    stream: TcpStream,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    _: OwnedSemaphorePermit,
+) {
     // Answers are written at once; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()

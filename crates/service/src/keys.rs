@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use keyferry_license::{
-    Card, CardKey, CardKind, KemSecret, KeyUse, PublicKey, Secret32, SigningSecret, Text, Thumbprint, Verified,
-    armor, decode_exact, encode,
+    Card, CardKey, CardKind, KemSecret, KeyUse, PublicKey, Secret32, SigningSecret, Text, Thumbprint,
+    Verified, armor, decode_exact, encode,
 };
 use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, Zeroizing};
@@ -28,6 +28,8 @@ pub struct ServiceKeys {
     signing: SigningSecret,
     escrow: KemSecret,
     created: u64,
+    /// Made just now: no card was ever given away.
+    new: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -59,6 +61,7 @@ impl ServiceKeys {
             signing: SigningSecret::generate()?,
             escrow: KemSecret::generate()?,
             created: now,
+            new: true,
         })
     }
 
@@ -106,7 +109,7 @@ impl ServiceKeys {
         let serial = match &known {
             Some(card) if says(card, name, url) => return Ok(card.clone()),
             Some(card) => card.serial.saturating_add(1),
-            None if now == self.created => 1,
+            None if self.new => 1,
             // The old card is gone: the time is higher than any serial that was counted up from 1.
             None => now.max(2),
         };
@@ -156,6 +159,7 @@ impl ServiceKeys {
             signing: SigningSecret::from_seed(Secret32::from_bytes(stored.signing)),
             escrow: KemSecret::from_seed(Secret32::from_bytes(stored.escrow)),
             created: stored.created,
+            new: false,
         })
     }
 }
@@ -194,7 +198,9 @@ fn write_temporary(dir: &Path, path: &Path, text: &[u8], mode: u32) -> Result<Pa
     let _ = mode;
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options.open(&temporary).map_err(Error::file("create", &temporary))?;
+    let mut file = options
+        .open(&temporary)
+        .map_err(Error::file("create", &temporary))?;
     let written = file.write_all(text).and_then(|()| file.sync_all());
     written.map_err(Error::file("write", &temporary))?;
     Ok(temporary)

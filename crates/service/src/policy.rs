@@ -24,7 +24,10 @@ impl Policy {
     /// How many computers may hold the license of this grant.
     pub fn limit(&self, grant: &Grant) -> u32 {
         let granted = u32::from(grant.computers());
-        let allowed = self.issuers.get(&grant.issuer).and_then(|issuer| issuer.computers);
+        let allowed = self
+            .issuers
+            .get(&grant.issuer)
+            .and_then(|issuer| issuer.computers);
         allowed.map_or(granted, |allowed| allowed.max(granted))
     }
 }
@@ -135,7 +138,9 @@ fn decide(case: &Case, rows: &[Row], asker: &Asker, fresh: bool) -> (Decision, O
         return (Decision::Refused(Reason::Revoked), None);
     }
     let held = holders(case.origin, rows);
-    let own = held.iter().find(|(_, computer, _)| Some(*computer) == asker.computer);
+    let own = held
+        .iter()
+        .find(|(_, computer, _)| Some(*computer) == asker.computer);
     if let Some((slot, _, row)) = own {
         // The limit may have been higher when the slot was taken.
         let (slot, of) = (*slot, case.limit.max(*slot));
@@ -174,7 +179,10 @@ fn next_row(case: &Case, rows: &[Row], asker: &Asker, slot: u32) -> Row {
 /// A receipt is not older than the row that it announces.
 fn row_time(not_before: u64, decision: &Decision, rows: &[Row], asker: &Asker) -> u64 {
     match decision {
-        Decision::Take { .. } => rows.last().map_or(asker.now, |row| row.time.max(asker.now)).max(not_before),
+        Decision::Take { .. } => rows
+            .last()
+            .map_or(asker.now, |row| row.time.max(asker.now))
+            .max(not_before),
         Decision::Reissue { .. } | Decision::Refused(_) => not_before,
     }
 }

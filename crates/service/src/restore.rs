@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use keyferry_license::{
-    ContentKey, Digest, Encapsulation, Grant, LicenseId, SealedKey, Sealer, Suite, Text, Thumbprint, Unverified,
-    Verified,
+    ContentKey, Digest, Encapsulation, Grant, LicenseId, SealedKey, Sealer, Suite, Text, Thumbprint,
+    Unverified, Verified,
 };
 use keyferry_protocol::{Delivery, Entry, Item, Page, Reason, Request, RequestId, Restore, Verdict, kind};
 
@@ -23,13 +23,20 @@ enum Examined {
 }
 
 impl Service {
-    pub(crate) fn judge_licenses(&self, id: RequestId, request: &Request, now: u64) -> Result<Judged, NotJudged> {
+    pub(crate) fn judge_licenses(
+        &self,
+        id: RequestId,
+        request: &Request,
+        now: u64,
+    ) -> Result<Judged, NotJudged> {
         let body = request.restore_body()?;
         let plan = &*request.kind == kind::PLAN;
         // Whatever can fail with the request fails before anything is written.
         let sealer = match plan {
             true => None,
-            false => Some(Sealer::delivery(&request.one_time_key()?).map_err(keyferry_protocol::Error::from)?),
+            false => {
+                Some(Sealer::delivery(&request.one_time_key()?).map_err(keyferry_protocol::Error::from)?)
+            }
         };
         let examined = self.examine(&body);
         let as_new = plan && body.as_new == Some(true);
@@ -41,7 +48,11 @@ impl Service {
         };
         let judgments = self.judge_sound(&examined, asker, plan)?;
         let judged = self.tell(&examined, &judgments, id, sealer)?;
-        let pages = if plan { Vec::new() } else { self.keep_refusals(&examined, &judged.entries, id, request, now)? };
+        let pages = if plan {
+            Vec::new()
+        } else {
+            self.keep_refusals(&examined, &judged.entries, id, request, now)?
+        };
         log(id, request, &judged.entries);
         Ok(Judged { pages, ..judged })
     }
@@ -70,7 +81,9 @@ impl Service {
         }
         let escrow = Sealer::open_escrow(&body.enc, self.keys.escrow()).ok();
         for (issuer, (places, grants)) in by_issuer {
-            let Some(card) = self.issuers.get(&issuer) else { continue };
+            let Some(card) = self.issuers.get(&issuer) else {
+                continue;
+            };
             for (at, grant) in places.iter().zip(Unverified::<Grant>::verify_batch(grants, card)) {
                 examined[*at] = Some(match grant {
                     Ok(grant) => self.open_escrow(grant, escrow.as_ref(), &body.items[*at].escrow),
@@ -79,7 +92,10 @@ impl Service {
             }
         }
         let missing = || Examined::Unsound(Reason::Malformed, None);
-        examined.into_iter().map(|license| license.unwrap_or_else(missing)).collect()
+        examined
+            .into_iter()
+            .map(|license| license.unwrap_or_else(missing))
+            .collect()
     }
 
     fn open_escrow(&self, grant: Verified<Grant>, escrow: Option<&Sealer>, sealed: &SealedKey) -> Examined {
@@ -94,10 +110,13 @@ impl Service {
 
     /// Asks the ledger about the sound ones, in the order of its rows; a plan only reads.
     fn judge_sound(&self, examined: &[Examined], asker: Asker, plan: bool) -> Result<Vec<Option<Judgment>>> {
-        let sound = examined.iter().enumerate().filter_map(|(at, license)| match license {
-            Examined::Sound(grant, _) => Some((at, self.case(grant))),
-            Examined::Unsound(..) => None,
-        });
+        let sound = examined
+            .iter()
+            .enumerate()
+            .filter_map(|(at, license)| match license {
+                Examined::Sound(grant, _) => Some((at, self.case(grant))),
+                Examined::Unsound(..) => None,
+            });
         let mut sound: Vec<(usize, Case)> = sound.collect();
         sound.sort_unstable_by_key(|(_, case)| (case.issuer, case.license));
         let cases: Vec<Case> = sound.iter().map(|(_, case)| *case).collect();
@@ -106,7 +125,11 @@ impl Service {
         } else if plan {
             let names: Vec<_> = cases.iter().map(|case| (case.issuer, case.license)).collect();
             let rows = self.ledger.rows(&names)?;
-            cases.iter().zip(rows).map(|(case, rows)| policy::judge(case, &rows, &asker)).collect()
+            cases
+                .iter()
+                .zip(rows)
+                .map(|(case, rows)| policy::judge(case, &rows, &asker))
+                .collect()
         } else {
             self.ledger.judge(asker, cases)?
         };
@@ -212,7 +235,9 @@ impl Service {
 
     /// What a grant says of itself whose signature doesn't hold.
     fn claimed(&self, item: &Item) -> Option<RefusedLicense> {
-        Grant::parse(&item.grant).ok().map(|grant| self.refused(grant.claim()))
+        Grant::parse(&item.grant)
+            .ok()
+            .map(|grant| self.refused(grant.claim()))
     }
 }
 
@@ -247,7 +272,11 @@ fn entry(license: &Examined, judgment: Option<&Judgment>, id: RequestId) -> Entr
     Entry {
         issuer,
         license: name,
-        verdict: if taken { Verdict::Restored } else { Verdict::Reissued },
+        verdict: if taken {
+            Verdict::Restored
+        } else {
+            Verdict::Reissued
+        },
         reason: None,
         slot: Some(slot),
         of: Some(of),

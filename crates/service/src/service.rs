@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Thumbprint, Verified, printable};
 use keyferry_protocol::{
-    Answer, Delivery, Entry, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request, RequestId, SignedRequest, kind,
+    Answer, Delivery, Entry, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request, RequestId, SignedRequest,
+    kind,
 };
 
 use crate::error::{Error, Result};
@@ -232,7 +233,9 @@ impl From<Error> for NotJudged {
 
 /// The service's time.
 pub(crate) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn make_folder(dir: &std::path::Path) -> Result<()> {
@@ -247,9 +250,14 @@ fn make_folder(dir: &std::path::Path) -> Result<()> {
 
 fn base_url(url: &str) -> Result<String> {
     let url = url.trim_end_matches('/');
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     let sound = |host: &str| {
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\?#`{}|^".contains(&b))
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"\"'<>\\?#`{}|^".contains(&b))
     };
     if host.is_some_and(sound) {
         return Ok(url.to_owned());

@@ -41,7 +41,10 @@ impl Desk {
 
     /// Runs blocking work when it is its turn; `None` if that takes too long.
     async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Service) -> T + Send + 'static) -> Option<T> {
-        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned()).await.ok()?.ok()?;
+        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned())
+            .await
+            .ok()?
+            .ok()?;
         let service = Arc::clone(&self.service);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -56,9 +59,15 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
     let is_request = |value: &HeaderValue| value.as_bytes() == REQUEST_TYPE.as_bytes();
     if !headers.get(header::CONTENT_TYPE).is_some_and(is_request) {
         let message = format!("the content type of a request is {REQUEST_TYPE}");
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, ProblemCode::BadRequest, &message);
+        return problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ProblemCode::BadRequest,
+            &message,
+        );
     }
-    let claimed = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let claimed = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|length| length > MESSAGE_LIMIT as u64) {
         return unread(Unread::TooLarge);
     }
@@ -81,7 +90,11 @@ pub(super) async fn refusal(State(desk): State<Desk>, Path(page): Path<String>) 
     let Some(page) = page_id(&page) else {
         return html(StatusCode::NOT_FOUND, desk.service.not_found_page());
     };
-    let found = desk.work(move |service| service.refusal_page(&page, unix_now()).map(|found| found.ok_or(service.not_found_page())));
+    let found = desk.work(move |service| {
+        service
+            .refusal_page(&page, unix_now())
+            .map(|found| found.ok_or(service.not_found_page()))
+    });
     match found.await {
         Some(Ok(Ok(page))) => html(StatusCode::OK, page),
         Some(Ok(Err(page))) => html(StatusCode::NOT_FOUND, page),
@@ -133,9 +146,9 @@ fn status(answer: &Answer) -> StatusCode {
     match answer.problem.as_ref().map(|problem| problem.code) {
         None => StatusCode::OK,
         Some(ProblemCode::BadRequest | ProblemCode::UnknownKind) => StatusCode::BAD_REQUEST,
-        Some(ProblemCode::OtherService | ProblemCode::NotIndividualized | ProblemCode::CertificateRevoked) => {
-            StatusCode::FORBIDDEN
-        }
+        Some(
+            ProblemCode::OtherService | ProblemCode::NotIndividualized | ProblemCode::CertificateRevoked,
+        ) => StatusCode::FORBIDDEN,
         Some(ProblemCode::TooManyIndividualizations) => StatusCode::TOO_MANY_REQUESTS,
         Some(ProblemCode::Busy) => StatusCode::SERVICE_UNAVAILABLE,
         Some(ProblemCode::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -152,10 +165,22 @@ fn unread(why: Unread) -> Response {
             let message = format!("a request is at most {MESSAGE_LIMIT} bytes long");
             problem(StatusCode::PAYLOAD_TOO_LARGE, ProblemCode::BadRequest, &message)
         }
-        Unread::TooSlow => problem(StatusCode::REQUEST_TIMEOUT, ProblemCode::BadRequest, "the request came too slowly"),
-        Unread::Broken => problem(StatusCode::BAD_REQUEST, ProblemCode::BadRequest, "the request ended too early"),
+        Unread::TooSlow => problem(
+            StatusCode::REQUEST_TIMEOUT,
+            ProblemCode::BadRequest,
+            "the request came too slowly",
+        ),
+        Unread::Broken => problem(
+            StatusCode::BAD_REQUEST,
+            ProblemCode::BadRequest,
+            "the request ended too early",
+        ),
         Unread::NoRoom => {
-            let answer = Answer::problem(ProblemCode::Busy, "too many requests at a time", Some(RETRY_AFTER));
+            let answer = Answer::problem(
+                ProblemCode::Busy,
+                "too many requests at a time",
+                Some(RETRY_AFTER),
+            );
             answer_response(status(&answer), Some(RETRY_AFTER), answer.encode())
         }
     }
@@ -164,7 +189,9 @@ fn unread(why: Unread) -> Response {
 fn problem(status: StatusCode, code: ProblemCode, message: &str) -> Response {
     let mut response = answer_response(status, None, Answer::problem(code, message, None).encode());
     // What is left of a body that was not read is nobody's next request.
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -182,9 +209,15 @@ fn answer_response(status: StatusCode, retry_after: Option<u32>, answer: Vec<u8>
 fn text(status: StatusCode, text: impl Into<String>) -> Response {
     let mut response = (status, text.into()).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -206,7 +239,11 @@ fn html(status: StatusCode, page: String) -> Response {
 /// 32 lower-case hexadecimal digits.
 fn page_id(text: &str) -> Option<PageId> {
     let digits = text.as_bytes();
-    if digits.len() != 32 || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+    if digits.len() != 32
+        || !digits
+            .iter()
+            .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)

@@ -11,7 +11,9 @@ use super::{LISTED_LICENSES, PAGE_LIFETIME, PageId, Refusal, RefusalPage, Refuse
 pub(super) fn add(t: &Transaction<'_>, refusal: &Refusal, fresh: PageId) -> Result<PageId, Failure> {
     let page = find_or_make(t, refusal, fresh)?;
     let request = "INSERT OR IGNORE INTO refusal_requests (page, request, licenses) VALUES (?1, ?2, ?3)";
-    let added = t.prepare_cached(request)?.execute(params![page, refusal.request, refusal.licenses])?;
+    let added = t
+        .prepare_cached(request)?
+        .execute(params![page, refusal.request, refusal.licenses])?;
     if added == 0 {
         return Ok(page);
     }
@@ -72,13 +74,21 @@ pub(super) fn read(t: &Transaction<'_>, page: &PageId, now: u64) -> Result<Optio
 
 fn find_or_make(t: &Transaction<'_>, refusal: &Refusal, fresh: PageId) -> Result<PageId, Failure> {
     let query = "SELECT page FROM refusals WHERE computer = ?1 AND operation = ?2 AND reason = ?3";
-    let key = params![refusal.computer.as_bytes(), refusal.operation, number(refusal.reason)];
-    let found = t.prepare_cached(query)?.query_row(key, |row| row.get(0)).optional()?;
+    let key = params![
+        refusal.computer.as_bytes(),
+        refusal.operation,
+        number(refusal.reason)
+    ];
+    let found = t
+        .prepare_cached(query)?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
     if let Some(page) = found {
         return Ok(page);
     }
     forget_old(t, refusal.now)?;
-    let statement = "INSERT INTO refusals (page, computer, operation, reason, time) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let statement =
+        "INSERT INTO refusals (page, computer, operation, reason, time) VALUES (?1, ?2, ?3, ?4, ?5)";
     let (computer, reason) = (refusal.computer.as_bytes(), number(refusal.reason));
     let values = params![fresh, computer, refusal.operation, reason, refusal.now];
     t.prepare_cached(statement)?.execute(values)?;
@@ -111,10 +121,15 @@ const REASONS: [Reason; 10] = [
 ];
 
 fn number(reason: Reason) -> usize {
-    REASONS.iter().position(|known| *known == reason).map_or(0, |at| at + 1)
+    REASONS
+        .iter()
+        .position(|known| *known == reason)
+        .map_or(0, |at| at + 1)
 }
 
 fn reason(number: usize) -> Result<Reason, Failure> {
     let found = number.checked_sub(1).and_then(|at| REASONS.get(at));
-    found.copied().ok_or(Failure::Damaged("a refusal for a reason that is not known"))
+    found
+        .copied()
+        .ok_or(Failure::Damaged("a refusal for a reason that is not known"))
 }

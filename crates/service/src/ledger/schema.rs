@@ -77,7 +77,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         return Err(Error::LedgerTooNew { found, known });
     }
     for step in STEPS.iter().skip(found as usize) {
-        transaction.execute_batch(step).map_err(failed("be brought to this version"))?;
+        transaction
+            .execute_batch(step)
+            .map_err(failed("be brought to this version"))?;
     }
     transaction
         .pragma_update(None, "user_version", known)

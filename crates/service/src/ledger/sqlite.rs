@@ -84,7 +84,10 @@ impl SqliteLedger {
         let snapshot = connection.transaction().map_err(failed(action))?;
         let value = work(&snapshot).map_err(|failure| failure.named(action))?;
         snapshot.commit().map_err(failed(action))?;
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
         Ok(value)
     }
 }
@@ -105,7 +108,9 @@ impl Ledger for SqliteLedger {
     }
 
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>> {
-        self.read("be read", |t| names.iter().map(|name| rows::read(t, name)).collect())
+        self.read("be read", |t| {
+            names.iter().map(|name| rows::read(t, name)).collect()
+        })
     }
 
     fn computer(&self, id: &ComputerId) -> Result<Option<Computer>> {
@@ -137,7 +142,14 @@ impl Ledger for SqliteLedger {
                 SET card = excluded.card, serial = excluded.serial, name = excluded.name
                 WHERE excluded.serial > serial";
             let (id, key) = (computer.id.as_bytes(), computer.key.as_bytes());
-            let values = params![id, key, computer.card, computer.serial, computer.name, computer.since];
+            let values = params![
+                id,
+                key,
+                computer.card,
+                computer.serial,
+                computer.name,
+                computer.since
+            ];
             t.prepare_cached(statement)?.execute(values)?;
             Ok(())
         })
@@ -149,7 +161,8 @@ impl Ledger for SqliteLedger {
             let statement = "INSERT INTO issuers (root, serial, card) VALUES (?1, ?2, ?3)
                 ON CONFLICT (root) DO UPDATE SET serial = excluded.serial, card = excluded.card
                 WHERE excluded.serial > serial";
-            t.prepare_cached(statement)?.execute(params![root.as_bytes(), serial, card])?;
+            t.prepare_cached(statement)?
+                .execute(params![root.as_bytes(), serial, card])?;
             Ok(())
         })
     }

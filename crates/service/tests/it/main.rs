@@ -1,4 +1,10 @@
-//! The service with a real ledger in a temporary folder, without a network.
+//! The service with a real ledger in a temporary folder: without a network, and by HTTP on loopback.
 
+mod http;
+mod ledger;
+mod pages;
+mod policy;
+mod race;
 mod restore;
+mod secrets;
 mod world;

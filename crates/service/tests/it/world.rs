@@ -1,12 +1,12 @@
 //! An issuer, a service and computers, as the tests need them.
 
 use keyferry_license::{
-    BACKUP, Card, CardKey, CardKind, ComputerId, ContentKey, Grant, IssuerKey, KemSecret, KeyId, KeyUse, LicenseId,
-    Limits, PLAY, PublicKey, Right, Rights, Sealer, SigningSecret, Text, Verified, random,
+    BACKUP, Card, CardKey, CardKind, ComputerId, ContentKey, Grant, IssuerKey, KemSecret, KeyId, KeyUse,
+    LicenseId, Limits, PLAY, PublicKey, Right, Rights, Sealer, SigningSecret, Text, Verified, random,
 };
 use keyferry_protocol::{
-    Answer, Checked, Individualize, Item, LastReceipt, OperationId, Prepared, Problem, Receipt, Request, Restore,
-    check_answer, kind,
+    Answer, Checked, Individualize, Item, LastReceipt, OperationId, Prepared, Problem, Receipt, Request,
+    Restore, check_answer, kind,
 };
 use keyferry_service::{Service, ServiceConfig, policy::Policy};
 use tempfile::TempDir;
@@ -39,10 +39,17 @@ impl World {
 
     pub fn with_policy(policy: Policy) -> Self {
         let issuer = IssuerKey::generate().unwrap();
-        let issuer_card = issuer.card("Northwind Audio", &["https://northwind.example".into()], NOW).unwrap();
+        let issuer_card = issuer
+            .card("Northwind Audio", &["https://northwind.example".into()], NOW)
+            .unwrap();
         let dir = tempfile::tempdir().unwrap();
         let service = open(&dir, vec![issuer_card.clone()], policy);
-        Self { dir, issuer, issuer_card, service }
+        Self {
+            dir,
+            issuer,
+            issuer_card,
+            service,
+        }
     }
 
     pub fn ledger(&self) -> std::path::PathBuf {
@@ -123,16 +130,33 @@ pub fn rights(actions: &[&str]) -> Rights {
 }
 
 /// What a computer makes of an answer.
-pub fn check(answer: &[u8], request: &Prepared, licenses: &[License], service: &Service) -> Result<Checked, Problem> {
+pub fn check(
+    answer: &[u8],
+    request: &Prepared,
+    licenses: &[License],
+    service: &Service,
+) -> Result<Checked, Problem> {
     let grants: Vec<_> = licenses.iter().map(|(grant, _)| grant.clone()).collect();
-    check_answer(answer, &request.bytes, &grants, service.card(), request.one_time.as_ref()).unwrap()
+    check_answer(
+        answer,
+        &request.bytes,
+        &grants,
+        service.card(),
+        request.one_time.as_ref(),
+    )
+    .unwrap()
 }
 
 impl Computer {
     pub fn new(name: &str) -> Self {
         let signing = SigningSecret::generate().unwrap();
         let seal = KemSecret::generate().unwrap();
-        let key = |usage, key| CardKey { usage, key, not_before: NOW, not_after: None };
+        let key = |usage, key| CardKey {
+            usage,
+            key,
+            not_before: NOW,
+            not_after: None,
+        };
         let card = Card {
             kind: CardKind::Computer,
             name: Text::new("name", name).unwrap(),
@@ -145,7 +169,11 @@ impl Computer {
             serial: 1,
         };
         let card = card.sign(&signing).unwrap();
-        Self { signing, card, last: None }
+        Self {
+            signing,
+            card,
+            last: None,
+        }
     }
 
     pub fn id(&self) -> ComputerId {
@@ -153,7 +181,10 @@ impl Computer {
     }
 
     pub fn individualize(&self, service: &Service) -> Prepared {
-        let body = Individualize { card: self.card.as_bytes().to_vec(), consent: NOW };
+        let body = Individualize {
+            card: self.card.as_bytes().to_vec(),
+            consent: NOW,
+        };
         self.prepare(service, kind::INDIVIDUALIZE, random().unwrap(), &body)
     }
 
@@ -166,7 +197,10 @@ impl Computer {
     }
 
     pub fn plan(&self, service: &Service, licenses: &[License], as_new: bool) -> Prepared {
-        let body = Restore { as_new: as_new.then_some(true), ..body(service, licenses) };
+        let body = Restore {
+            as_new: as_new.then_some(true),
+            ..body(service, licenses)
+        };
         self.prepare(service, kind::PLAN, random().unwrap(), &body)
     }
 
@@ -188,7 +222,10 @@ impl Computer {
     }
 
     pub fn know(&mut self, receipt: &Receipt) {
-        self.last = Some(LastReceipt { request: receipt.request, time: receipt.time });
+        self.last = Some(LastReceipt {
+            request: receipt.request,
+            time: receipt.time,
+        });
     }
 }
 
