@@ -56,6 +56,10 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
         return Ok(told.finish(&backup, false));
     }
     operation.tell(Status::Begin);
+    if let Some(newest) = survey.newest() {
+        // Once for all batches: the mark is durable before the first license is.
+        store.expect_up_to(newest)?;
+    }
     execute::run(
         operation,
         &store,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyferry_archive::Header;
-use keyferry_license::{Card, Encapsulation, Grant, Sealer, Thumbprint, Verified};
+use keyferry_license::{Card, Encapsulation, Grant, LicenseId, Sealer, Thumbprint, Verified};
 use keyferry_store::{Presence, Store};
 
 use super::connect::Services;
@@ -147,6 +147,7 @@ pub(crate) struct Survey {
     closed: BTreeMap<&'static str, (Failure, u64)>,
     untrusted: BTreeMap<Thumbprint, (Thumbprint, u64)>,
     lost: u64,
+    newest: Option<LicenseId>,
 }
 
 impl Survey {
@@ -180,6 +181,9 @@ impl Survey {
     }
 
     fn count(&mut self, grant: &Grant, way: Way) {
+        if matches!(way, Way::Return | Way::Service(_)) {
+            self.newest = self.newest.max(Some(grant.license));
+        }
         match way {
             Way::Here => self.here += 1,
             Way::Return => self.returns += 1,
@@ -206,6 +210,11 @@ impl Survey {
         let asked: u64 = self.services.values().sum();
         let closed: u64 = self.closed.values().map(|(_, count)| count).sum();
         self.here + self.returns + asked + closed + self.lost
+    }
+
+    /// The newest license that may come.
+    pub(crate) fn newest(&self) -> Option<LicenseId> {
+        self.newest
     }
 
     pub(crate) fn is_empty(&self) -> bool {
