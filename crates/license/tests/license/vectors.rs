@@ -10,6 +10,11 @@ use crate::vector::{Vector, folder, hex, unhex};
 /// How many there are: a vector that is lost is missed.
 const VECTORS: usize = 154;
 
+/// Every error that a document can show, and `ok`.
+const NAMED: &str = "Armor BadKey BadSignature DuplicateKey Malformed NotDeterministic OtherIssuer OtherService \
+                     OutOfRange SealBroken SmallOrderKey TooDeep TooLarge UnknownCritical UnknownField UnknownSuite \
+                     WrongCommitment WrongType ok";
+
 #[test]
 fn each_does_what_it_says() {
     let all = Vector::all();
@@ -30,11 +35,7 @@ fn both_good_and_bad_of_each_kind_are_there() {
         .iter()
         .map(|vector| vector.need("expect").to_owned())
         .collect();
-    // Those of documents that a file can show.
-    let named = "Armor BadKey BadSignature DuplicateKey Malformed NotDeterministic OtherIssuer OtherService OutOfRange \
-                 SealBroken SmallOrderKey TooDeep TooLarge UnknownCritical UnknownField UnknownSuite WrongCommitment \
-                 WrongType ok";
-    assert_eq!(errors, named.split_whitespace().map(str::to_owned).collect());
+    assert_eq!(errors, NAMED.split_whitespace().map(str::to_owned).collect());
 }
 
 /// With KEYFERRY_WRITE_VECTORS set, writes them instead.
@@ -58,6 +59,26 @@ fn the_files_are_what_this_program_makes() {
         let file = std::fs::read_to_string(folder().join(format!("{}.txt", kept.name)));
         assert_eq!(file.unwrap(), kept.to_text(), "{}", kept.name);
     }
+}
+
+#[test]
+fn the_specification_names_what_the_code_has() {
+    let page = std::fs::read_to_string(folder().join("../../docs/license.md")).unwrap();
+    let mut words: Vec<String> = NAMED.split_whitespace().map(|name| format!("`{name}`")).collect();
+    let typs = [Typ::Card, Typ::Grant, Typ::Request, Typ::Receipt, Typ::Backup];
+    words.extend(typs.map(|typ| format!("`{}`", typ.media_type())));
+    words.extend([armor::LICENSE, armor::CARD, armor::ISSUER_KEY].map(|label| format!("`{label}`")));
+    let thousands = |n: usize| match (n / 1_000_000, n / 1000 % 1000, n % 1000) {
+        (0, thousands, rest) => format!("{thousands},{rest:03}"),
+        (millions, thousands, rest) => format!("{millions},{thousands:03},{rest:03}"),
+    };
+    let bounds = [CARD_LIMIT, GRANT_LIMIT, LICENSE_BLOCK_LIMIT];
+    words.extend(bounds.map(|bytes| format!("{} bytes", thousands(bytes))));
+    words.push(format!("{} licenses", thousands(LICENSES_IN_A_BLOCK)));
+    words.push(format!("{DEFAULT_COMPUTERS} when absent"));
+    words.extend([BACKUP, PLAY].map(|action| format!("`{action}`")));
+    let missing: Vec<_> = words.iter().filter(|word| !page.contains(*word)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Runs one, and says what was not as it should be.
