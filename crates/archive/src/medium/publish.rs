@@ -190,7 +190,7 @@ impl<'m> Publishing<'m> {
         });
         if let Err(error) = replaced {
             // The first error is the one to tell.
-            let _ = self.set_right();
+            let _ = self.set_right(linked);
             return Err(error);
         }
         file.named = true;
@@ -200,8 +200,15 @@ impl<'m> Publishing<'m> {
         Ok(())
     }
 
-    /// Gives the old backup its name again. Where both names are still one file, the rename does nothing.
-    fn set_right(&self) -> io::Result<()> {
+    /// Gives the old backup its name again. Where there are links the rename replaces, or does nothing as long as
+    /// both names are one file; elsewhere nothing is ever renamed over another.
+    fn set_right(&self, linked: bool) -> io::Result<()> {
+        if !linked && self.steps.0.exists(&self.current)? {
+            if !self.steps.0.exists(&self.previous)? {
+                return Ok(());
+            }
+            self.steps.0.rename(&self.current, &self.temporary)?;
+        }
         self.steps.0.rename(&self.previous, &self.current)?;
         if self.steps.0.exists(&self.previous)? {
             self.steps.0.remove(&self.previous)?;

@@ -1,0 +1,214 @@
+//! Publishing over a medium that fails or stops at each step in turn: the old backup or the new one is there and
+//! whole, at every instant, and the next run needs no help.
+
+use std::io::ErrorKind;
+
+use keyferry_archive::medium::{BackupName, Medium, choose, publish};
+use keyferry_archive::{BackupId, Error, Reader};
+
+use crate::fake::{FakeMedium, Fault, Files};
+use crate::made::{backup, header};
+
+struct Story {
+    name: BackupName,
+    old: Vec<u8>,
+    new: Vec<u8>,
+}
+
+impl Story {
+    fn new() -> Self {
+        let computer = header(1).computer.thumbprint();
+        Self {
+            name: BackupName::current(&computer),
+            old: backup(&header(1), 2, &[]).0,
+            new: backup(&header(2), 3, &[]).0,
+        }
+    }
+
+    fn files(&self, with_old: bool) -> Files {
+        let old = with_old.then(|| (self.name.to_string(), self.old.clone()));
+        old.into_iter().collect()
+    }
+
+    fn publish(&self, medium: &FakeMedium, overwrite: bool) -> Result<(), Error> {
+        publish(
+            medium,
+            &self.name,
+            overwrite,
+            |out| {
+                for piece in self.new.chunks(2000) {
+                    let error = |source| Error::Stream {
+                        doing: "write",
+                        at: 0,
+                        source,
+                    };
+                    out.write_all(piece).map_err(error)?;
+                }
+                Ok(())
+            },
+            |file, ()| Reader::open(file)?.check_whole().map(drop),
+        )
+    }
+
+    /// Which backup a reader takes from these files.
+    fn chosen(&self, files: &Files) -> Option<BackupId> {
+        let medium = FakeMedium::new(true, files);
+        let found = choose(&medium, self.name.computer()).unwrap()?;
+        let mut reader = Reader::open(medium.open(&found.name.to_string()).unwrap()).unwrap();
+        reader.check_whole().unwrap();
+        Some(reader.header().backup)
+    }
+
+    /// The invariants of docs/backup.md section 10.
+    fn check(&self, files: &Files, with_old: bool, links: bool) {
+        if let Some(current) = files.get(&self.name.to_string()) {
+            assert!(
+                *current == self.old || *current == self.new,
+                "a part bears the name"
+            );
+        }
+        match self.chosen(files) {
+            Some(BackupId([1, ..])) => assert!(with_old),
+            Some(BackupId([2, ..])) => {}
+            Some(other) => panic!("{other}"),
+            None => assert!(!with_old, "the old backup is gone"),
+        }
+        let next = FakeMedium::new(links, files);
+        self.publish(&next, true).unwrap();
+        assert_eq!(next.now().keys().collect::<Vec<_>>(), [&self.name.to_string()]);
+        assert_eq!(self.chosen(&next.now()), Some(BackupId([2; 16])));
+    }
+}
+
+/// Runs once for each step until the chosen step is never reached, and says how many there were.
+fn at_each_step(mut run: impl FnMut(usize) -> bool) {
+    let steps = (0..200).take_while(|step| run(*step)).count();
+    assert!((15..200).contains(&steps), "{steps} steps");
+}
+
+#[test]
+fn stopped_at_any_step_the_old_or_the_new_backup_is_whole() {
+    let story = Story::new();
+    for (links, with_old) in [(true, true), (true, false), (false, true), (false, false)] {
+        at_each_step(|step| {
+            let medium = FakeMedium::new(links, &story.files(with_old)).with_fault(step, Fault::Stops);
+            let _ = story.publish(&medium, with_old);
+            story.check(&medium.now(), with_old, links);
+            for files in medium.after_power_cut() {
+                story.check(&files, with_old, links);
+            }
+            medium.was_reached()
+        });
+    }
+}
+
+#[test]
+fn a_failed_step_leaves_the_old_backup_and_no_litter() {
+    let story = Story::new();
+    for kind in [
+        ErrorKind::StorageFull,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::Other,
+    ] {
+        for (links, with_old) in [(true, true), (true, false), (false, true), (false, false)] {
+            at_each_step(|step| {
+                let medium =
+                    FakeMedium::new(links, &story.files(with_old)).with_fault(step, Fault::Fails(kind));
+                let result = story.publish(&medium, with_old);
+                let mut left = medium.now();
+                if result.is_ok() {
+                    assert_eq!(left.get(&story.name.to_string()), Some(&story.new), "step {step}");
+                } else if let Err(error) = result {
+                    assert!(
+                        matches!(
+                            (kind, &error),
+                            (ErrorKind::StorageFull, Error::Full { .. })
+                                | (ErrorKind::ReadOnlyFilesystem, Error::ReadOnly { .. })
+                                | (ErrorKind::Other, Error::Medium { .. })
+                        ),
+                        "step {step}: {error}"
+                    );
+                    assert_eq!(left, story.files(with_old), "step {step}: {error}");
+                }
+                // One name may stay behind when the step that failed was its own removal.
+                left.remove(&story.name.to_string());
+                assert!(left.len() <= 1, "step {step}");
+                medium.was_reached()
+            });
+        }
+    }
+}
+
+#[test]
+fn an_existing_backup_is_not_touched_without_overwrite() {
+    let story = Story::new();
+    let medium = FakeMedium::new(true, &story.files(true));
+    assert!(matches!(story.publish(&medium, false), Err(Error::Exists { .. })));
+    assert_eq!(medium.now(), story.files(true));
+}
+
+#[test]
+fn a_backup_set_aside_by_a_stopped_run_counts_as_existing() {
+    let story = Story::new();
+    let files: Files = [
+        (format!("{}.old", story.name), story.old.clone()),
+        (format!("{}.new", story.name), story.new[..100].to_vec()),
+    ]
+    .into();
+    assert_eq!(story.chosen(&files), Some(BackupId([1; 16])));
+    let medium = FakeMedium::new(false, &files);
+    assert!(matches!(story.publish(&medium, false), Err(Error::Exists { .. })));
+    assert_eq!(medium.now(), story.files(true));
+}
+
+#[test]
+fn one_that_appears_while_another_is_written_is_not_replaced() {
+    let story = Story::new();
+    for links in [true, false] {
+        let medium = FakeMedium::new(links, &Files::new());
+        let other = medium.clone();
+        let result: Result<(), Error> = publish(
+            &medium,
+            &story.name,
+            false,
+            |out| {
+                out.write_all(&story.new).unwrap();
+                Ok(())
+            },
+            |_, ()| {
+                other
+                    .create(&story.name.to_string())
+                    .unwrap()
+                    .write_all(&story.old)
+                    .unwrap();
+                Ok(())
+            },
+        );
+        assert!(matches!(result, Err(Error::Exists { .. })));
+        assert_eq!(medium.now(), story.files(true));
+    }
+}
+
+#[test]
+fn a_cancel_and_a_failed_check_leave_nothing() {
+    let story = Story::new();
+    let cancel = || Error::Invalid {
+        what: "test",
+        why: "canceled",
+    };
+    for (write_ok, with_old) in [(true, true), (false, true), (true, false), (false, false)] {
+        let medium = FakeMedium::new(true, &story.files(with_old));
+        let result: Result<(), Error> = publish(
+            &medium,
+            &story.name,
+            with_old,
+            |out| {
+                out.write_all(&story.new[..50]).unwrap();
+                if write_ok { Ok(()) } else { Err(cancel()) }
+            },
+            |_, ()| Err(cancel()),
+        );
+        assert!(matches!(result, Err(Error::Invalid { .. })));
+        assert_eq!(medium.now(), story.files(with_old));
+    }
+}

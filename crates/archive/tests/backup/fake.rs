@@ -1,0 +1,256 @@
+//! A medium in memory that fails, or stops for good, at any step, and that knows what would be left after the power
+//! went: through the trait that the real one implements.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, ErrorKind, Write};
+use std::rc::Rc;
+
+use keyferry_archive::medium::{Medium, NewFile, ReadSeek};
+
+/// What happens at the step that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// This step fails, later ones work.
+    Fails(ErrorKind),
+    /// This step and all later ones fail: the process or the power is gone.
+    Stops,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+}
+
+type Names = BTreeMap<String, usize>;
+
+#[derive(Default)]
+struct Disk {
+    files: Vec<File>,
+    /// The folder after each change since it was last synced; the last is how it is now.
+    names: Vec<Names>,
+    locked: Vec<String>,
+    steps: usize,
+    fault: Option<(usize, Fault)>,
+    stopped: bool,
+}
+
+/// The fake. With `links` it has hard links, as most file systems do; without, it is like FAT.
+#[derive(Clone)]
+pub struct FakeMedium {
+    disk: Rc<RefCell<Disk>>,
+    links: bool,
+}
+
+/// Files by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+impl FakeMedium {
+    pub fn new(links: bool, files: &Files) -> Self {
+        let mut disk = Disk::default();
+        let mut names = Names::new();
+        for (name, bytes) in files {
+            names.insert(name.clone(), disk.files.len());
+            disk.files.push(File {
+                bytes: bytes.clone(),
+                synced: bytes.clone(),
+            });
+        }
+        disk.names.push(names);
+        Self {
+            disk: Rc::new(RefCell::new(disk)),
+            links,
+        }
+    }
+
+    pub fn with_fault(self, step: usize, fault: Fault) -> Self {
+        self.disk.borrow_mut().fault = Some((step, fault));
+        self
+    }
+
+    /// Did the chosen step come?
+    pub fn was_reached(&self) -> bool {
+        let disk = self.disk.borrow();
+        disk.fault.is_some_and(|(step, _)| disk.steps > step)
+    }
+
+    /// What another process sees now.
+    pub fn now(&self) -> Files {
+        let disk = self.disk.borrow();
+        let names = disk.names.last().unwrap();
+        names
+            .iter()
+            .map(|(name, file)| (name.clone(), disk.files[*file].bytes.clone()))
+            .collect()
+    }
+
+    /// What may be left after the power went: the folder after any of its changes, files as they were last synced.
+    pub fn after_power_cut(&self) -> Vec<Files> {
+        let disk = self.disk.borrow();
+        let content = |names: &Names| {
+            let file = |(name, file): (&String, &usize)| (name.clone(), disk.files[*file].synced.clone());
+            names.iter().map(file).collect()
+        };
+        disk.names.iter().map(content).collect()
+    }
+
+    fn step(&self) -> io::Result<std::cell::RefMut<'_, Disk>> {
+        let mut disk = self.disk.borrow_mut();
+        let step = disk.steps;
+        disk.steps += 1;
+        match disk.fault {
+            _ if disk.stopped => Err(io::Error::other("stopped")),
+            Some((at, Fault::Fails(kind))) if at == step => Err(kind.into()),
+            Some((at, Fault::Stops)) if at == step => {
+                disk.stopped = true;
+                Err(io::Error::other("stopped"))
+            }
+            _ => Ok(disk),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Names) -> io::Result<()>) -> io::Result<()> {
+        let mut disk = self.step()?;
+        let mut names = disk.names.last().unwrap().clone();
+        change(&mut names)?;
+        disk.names.push(names);
+        Ok(())
+    }
+}
+
+impl Medium for FakeMedium {
+    fn folder(&self) -> String {
+        "stick".into()
+    }
+
+    fn is_folder(&self) -> io::Result<bool> {
+        self.step().map(|_| true)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.step()?.names.last().unwrap().keys().cloned().collect())
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        Ok(self.step()?.names.last().unwrap().contains_key(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
+        let disk = self.step()?;
+        let file = disk.names.last().unwrap().get(name).ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(Cursor::new(disk.files[*file].bytes.clone())))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
+        let mut disk = self.step()?;
+        if disk.locked.iter().any(|locked| locked == name) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let file = disk.files.len();
+        disk.files.push(File::default());
+        disk.locked.push(name.into());
+        drop(disk);
+        let made = Box::new(FakeFile {
+            medium: self.clone(),
+            name: name.into(),
+            file,
+        });
+        self.change(|names| {
+            names.insert(name.into(), file);
+            Ok(())
+        })?;
+        Ok(made)
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.change(|names| {
+            let file = *names.get(from).ok_or(ErrorKind::NotFound)?;
+            if !self.links {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            if names.contains_key(to) {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            names.insert(to.into(), file);
+            Ok(())
+        })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.change(|names| {
+            let file = *names.get(from).ok_or(ErrorKind::NotFound)?;
+            // Without links a rename is no single step, so production code must not rename over anything there.
+            assert!(self.links || !names.contains_key(to), "renamed over {to}");
+            // POSIX: two names of one file stay both.
+            if names.get(to) != Some(&file) {
+                names.remove(from);
+                names.insert(to.into(), file);
+            }
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.change(|names| {
+            names.remove(name).ok_or(ErrorKind::NotFound)?;
+            Ok(())
+        })
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        let mut disk = self.step()?;
+        let now = disk.names.pop().unwrap();
+        disk.names = vec![now];
+        Ok(())
+    }
+}
+
+struct FakeFile {
+    medium: FakeMedium,
+    name: String,
+    file: usize,
+}
+
+impl Write for FakeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A step that doesn't come to its end has written a part.
+        match self.medium.step() {
+            Ok(mut disk) => disk.files[self.file].bytes.extend(bytes),
+            Err(error) => {
+                let mut disk = self.medium.disk.borrow_mut();
+                disk.files[self.file].bytes.extend(&bytes[..bytes.len() / 2]);
+                return Err(error);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl NewFile for FakeFile {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut disk = self.medium.step()?;
+        let file = &mut disk.files[self.file];
+        file.synced.clone_from(&file.bytes);
+        Ok(())
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        let disk = self.medium.step()?;
+        Ok(disk.names.last().unwrap().get(&self.name) == Some(&self.file))
+    }
+}
+
+impl Drop for FakeFile {
+    fn drop(&mut self) {
+        self.medium
+            .disk
+            .borrow_mut()
+            .locked
+            .retain(|name| *name != self.name);
+    }
+}

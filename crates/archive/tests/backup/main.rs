@@ -1,0 +1,16 @@
+//! Tests of the backup file: round trips, damage, hostile bytes, vectors, and the way onto a medium.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod crash;
+mod damage;
+mod fake;
+mod folder;
+mod hostile;
+// The examples use it too, each a part of it.
+#[allow(dead_code)]
+mod made;
+mod raw;
+mod roundtrip;
+mod seen;
+mod vectors;
