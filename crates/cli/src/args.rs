@@ -1,0 +1,83 @@
+//! What can be typed: the command line as types. Nothing here reads a file or decides anything.
+
+mod help;
+mod issuer;
+mod mine;
+mod operate;
+mod travel;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use help::command;
+pub use issuer::{IssueArgs, IssuerCommand};
+pub use mine::{ComputerCommand, ImportArgs, KeyFormat, ShowArgs, TrustCommand, UseArgs};
+pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
+pub use travel::{BackupArgs, ListArgs, RestoreArgs};
+
+/// Move device-bound licenses to a new computer, without letting them multiply.
+#[derive(Debug, Parser)]
+#[command(name = "keyferry", version, disable_help_subcommand = true, subcommand_required = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// This computer's folder [default: KEYFERRY_HOME, else the platform's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Results as JSON Lines; the last line is a summary
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no notes on stderr
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More on stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// No progress bars
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Answer confirmations with yes; trust and consent are never answered by it
+    #[arg(long, global = true)]
+    pub yes: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Save this computer's licenses in a file
+    Backup(BackupArgs),
+    /// Bring licenses from a backup to this computer
+    Restore(RestoreArgs),
+    /// List this computer's licenses, or the backups in a folder
+    List(ListArgs),
+    /// Take licenses from .license files
+    Import(ImportArgs),
+    /// Say everything about a license, a card, a .license file or a backup
+    Show(ShowArgs),
+    /// Hand out content keys, as their rights allow
+    Use(UseArgs),
+    /// Say which issuers are accepted on this computer
+    #[command(subcommand)]
+    Trust(TrustCommand),
+    /// Show this computer's card, or name it
+    #[command(subcommand)]
+    Computer(ComputerCommand),
+    /// Make an issuer, and issue licenses
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
+    /// Run a license management service
+    Serve(ServeArgs),
+    /// Show the whole trip on this computer
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}

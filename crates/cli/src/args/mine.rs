@@ -1,0 +1,102 @@
+//! Arguments of the commands about what this computer holds and accepts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use keyferry_license::Thumbprint;
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// .license files, or folders with them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Accept this issuer, whose name and thumbprint you have compared; may be given several times
+    #[arg(long, value_name = "THUMBPRINT")]
+    pub trust: Vec<Thumbprint>,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A license ID or key ID of a license here, or a file: a card, a .license file, a backup
+    #[arg(value_name = "ID|FILE")]
+    pub what: PathBuf,
+}
+
+/// Arguments of `use`.
+#[derive(Debug, Args)]
+pub struct UseArgs {
+    /// Key IDs, as base64 or as UUIDs; - reads them from stdin, one a line. Keys come in the same order, one a line;
+    /// the line of one that is refused is empty
+    #[arg(required = true, value_name = "KEY_ID", allow_hyphen_values = true)]
+    pub key_ids: Vec<String>,
+    /// Use licenses of this issuer only
+    #[arg(long, value_name = "THUMBPRINT")]
+    pub issuer: Option<Thumbprint>,
+    /// What is to be done with the content; the limits of this right are obeyed
+    #[arg(long, default_value = keyferry_license::PLAY, value_name = "ACTION")]
+    pub action: String,
+    /// How the key is written
+    #[arg(long, value_enum, default_value_t = KeyFormat::Hex)]
+    pub format: KeyFormat,
+    /// Show the key on a terminal
+    #[arg(long)]
+    pub reveal: bool,
+    /// Write to this file, which only you can read, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
+}
+
+/// How a key is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyFormat {
+    /// 32 hexadecimal digits
+    Hex,
+    /// Base64 with the URL-safe alphabet, without padding
+    Base64url,
+    /// A JSON Web Key
+    Jwk,
+}
+
+/// The commands of `trust`.
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Accept an issuer after comparing its name and thumbprint
+    Add {
+        /// An issuer's card, a .license file or a backup
+        file: PathBuf,
+        /// The thumbprint that the issuer publishes; it must be the one in the file
+        #[arg(long, value_name = "THUMBPRINT")]
+        thumbprint: Option<Thumbprint>,
+    },
+    /// List the accepted issuers, in the order in which their licenses are used
+    List,
+    /// Stop accepting an issuer; its licenses are kept and no longer used
+    Remove {
+        /// The issuer's thumbprint
+        thumbprint: Thumbprint,
+    },
+}
+
+/// The commands of `computer`.
+#[derive(Debug, Subcommand)]
+pub enum ComputerCommand {
+    /// Print this computer's card, which issuers need
+    Card {
+        /// Write to this file instead of stdout
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace the file
+        #[arg(long, requires = "output")]
+        overwrite: bool,
+    },
+    /// Print this computer's name, or give it a new one
+    Name {
+        /// What people shall call it
+        new: Option<String>,
+    },
+}

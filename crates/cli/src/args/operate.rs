@@ -1,0 +1,44 @@
+//! Arguments of `serve`, `demo` and `completions`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The service's folder: its keys, its card and its ledger; made if absent
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// Where it listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8467")]
+    pub listen: SocketAddr,
+    /// The address that its card names [default: http:// and where it listens]
+    #[arg(long)]
+    pub url: Option<String>,
+    /// What people know the service by
+    #[arg(long, default_value = "License management service")]
+    pub name: String,
+    /// Register the issuer of this card; may be given several times
+    #[arg(long, value_name = "CARD")]
+    pub issuer: Vec<PathBuf>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many licenses travel
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub licenses: u32,
+    /// Keep everything in this folder; made if absent [default: a temporary folder]
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}

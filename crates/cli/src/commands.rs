@@ -1,0 +1,35 @@
+//! One file a command; here each finds its own.
+
+mod backup;
+mod completions;
+mod computer;
+mod import;
+mod issuer;
+mod list;
+mod restore;
+mod serve;
+mod show;
+mod trust;
+mod use_key;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::failed::Result;
+
+/// Runs what was typed.
+pub fn run(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Backup(args) => backup::run(context, &args),
+        Command::Restore(args) => restore::run(context, &args),
+        Command::List(args) => list::run(context, &args),
+        Command::Import(args) => import::run(context, &args),
+        Command::Show(args) => show::run(context, &args),
+        Command::Use(args) => use_key::run(context, &args),
+        Command::Trust(command) => trust::run(context, &command),
+        Command::Computer(command) => computer::run(context, &command),
+        Command::Issuer(command) => issuer::run(context, command),
+        Command::Serve(args) => serve::run(context, &args),
+        Command::Demo(_) => Err(crate::failed::Failed::usage("the demo is not there yet")),
+        Command::Completions(args) => completions::run(context, &args),
+    }
+}

@@ -1,0 +1,99 @@
+//! `keyferry backup`: this computer's licenses into a file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Failure};
+
+use crate::args::BackupArgs;
+use crate::context::Context;
+use crate::failed::{Failed, Result};
+use crate::progress::Reporter;
+use crate::signals;
+use crate::words;
+
+/// Makes the backup, or says what it would hold.
+pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
+    let Some(folder) = &args.dir else {
+        return Err(keyferry::Error::NoPath { property: BACKUP_PATH }.into());
+    };
+    if !args.unencrypted && !args.dry_run {
+        return Err(unencrypted_only(context, folder, args.overwrite));
+    }
+    let options = BackupOptions { folder: Some(folder.clone()), overwrite: args.overwrite };
+    let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
+    let started = Instant::now();
+    let result = if args.dry_run {
+        restorer.plan_backup(&options, reporter.clone())
+    } else {
+        let object = restorer.clone();
+        let interrupted = signals::on_interrupt(move || object.cancel_backup())?;
+        let running = restorer.backup(options, reporter.clone())?;
+        if interrupted.is_set() {
+            restorer.cancel_backup();
+        }
+        running.wait()
+    };
+    reporter.done();
+    let report = result.map_err(|error| explained(context, folder, error))?;
+    summarize(context, &report, started);
+    tell(context, &report, &reporter, args.dry_run, started);
+    Ok(())
+}
+
+fn unencrypted_only(context: &Context, folder: &Path, overwrite: bool) -> Failed {
+    let overwrite = if overwrite { " --overwrite" } else { "" };
+    let folder = words::quoted(&folder.display().to_string());
+    Failed::usage("this version can't encrypt a backup yet, so --unencrypted is missing")
+        .hint("whoever finds an unencrypted backup can restore it through the service, up to the limit of computers")
+        .hint(format!("to make one all the same: {} backup {folder} --unencrypted{overwrite}", context.program()))
+}
+
+fn explained(context: &Context, folder: &Path, error: keyferry::Error) -> Failed {
+    let exists = error.failure() == Failure::BackupExists;
+    let mut failed = Failed::from(error);
+    if exists {
+        let folder = words::quoted(&folder.display().to_string());
+        let command = format!("{} backup {folder} --unencrypted --overwrite", context.program());
+        failed.hints = vec![format!("to replace it: {command}")];
+    }
+    failed
+}
+
+fn summarize(context: &Context, report: &BackupReport, started: Instant) {
+    let output = &context.output;
+    output.summarize("path", report.path.display().to_string());
+    output.summarize("licenses", report.counts.total);
+    output.summarize("backed_up", report.counts.backed_up);
+    output.summarize("restricted", report.counts.restricted);
+    output.summarize("bytes", report.bytes);
+    output.summarize("replaced", report.replaced);
+    output.summarize("encrypted", false);
+    output.summarize("seconds", started.elapsed().as_secs_f64());
+}
+
+fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_run: bool, started: Instant) {
+    let (output, counts) = (&context.output, &report.counts);
+    let licenses = words::count(counts.backed_up, "license");
+    let path = report.path.display();
+    if dry_run {
+        output.text(format_args!("would back up {licenses} to {path}"));
+    } else {
+        let replaced = if report.replaced { ", in place of the earlier one" } else { "" };
+        let size = words::size(report.bytes);
+        let seconds = started.elapsed().as_secs_f64();
+        output.text(format_args!("backed up {licenses} to {path}{replaced} ({size}, {seconds:.2} s)"));
+    }
+    if counts.total == 0 {
+        output.text("there are no licenses on this computer, so the backup holds none");
+    }
+    if counts.restricted > 0 {
+        let (licenses, stay) = (words::count(counts.restricted, "license"), if counts.restricted == 1 { "stays" } else { "stay" });
+        output.text(format_args!("{licenses} {stay} here, because the issuer does not let them leave this computer:"));
+        reporter.name_licenses("restricted");
+    }
+    if !dry_run {
+        output.hint("the backup is not encrypted: keep it where nobody else gets at it");
+    }
+}

@@ -1,0 +1,130 @@
+//! `keyferry restore`: licenses from a backup to this computer.
+
+use std::time::Instant;
+
+use keyferry::{Failure, RESTORE_PATH, RestoreOptions, RestoreReport};
+
+use crate::args::RestoreArgs;
+use crate::context::Context;
+use crate::failed::{Failed, Result};
+use crate::output::Line;
+use crate::progress::Reporter;
+use crate::signals;
+use crate::waiting;
+use crate::words;
+
+/// Restores, or says what a restore would do.
+pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
+    let Some(path) = &args.path else {
+        return Err(keyferry::Error::NoPath { property: RESTORE_PATH }.into());
+    };
+    let options = RestoreOptions {
+        path: Some(path.clone()),
+        individualize: args.individualize,
+        trust: args.trust.clone(),
+        from: args.from.clone(),
+    };
+    let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "restoring"));
+    let started = Instant::now();
+    let result = if args.dry_run {
+        restorer.plan_restore(&options, reporter.clone())
+    } else {
+        let object = restorer.clone();
+        let interrupted = signals::on_interrupt(move || object.cancel_restore())?;
+        let running = restorer.restore(options, reporter.clone())?;
+        if interrupted.is_set() {
+            restorer.cancel_restore();
+        }
+        running.wait()
+    };
+    reporter.done();
+    let report = result?;
+    summarize(context, &report, started);
+    tell(context, &report, &reporter, args.dry_run, started);
+    match report.failure {
+        None => Ok(()),
+        Some(failure) => Err(failed(context, args, &report, failure)),
+    }
+}
+
+fn summarize(context: &Context, report: &RestoreReport, started: Instant) {
+    let (output, counts) = (&context.output, &report.counts);
+    output.summarize("path", report.path.display().to_string());
+    output.summarize("from", report.from.as_ref().map(|(computer, _)| computer.to_string()));
+    output.summarize("licenses", counts.total);
+    output.summarize("restored", counts.restored);
+    output.summarize("reissued", counts.reissued);
+    output.summarize("already_here", counts.already_here);
+    output.summarize("asks_service", counts.asks_service);
+    output.summarize("failed", serde_json::json!(counts.failed));
+    output.summarize("refusal_url", report.pages.first().map(|page| keyferry_license::printable(&page.url)));
+    output.summarize("damage", report.damage.len());
+    output.summarize("seconds", started.elapsed().as_secs_f64());
+}
+
+fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run: bool, started: Instant) {
+    let (output, counts) = (&context.output, &report.counts);
+    if let Some((computer, name)) = &report.from {
+        let made = words::time(report.created);
+        output.text(format_args!("the backup of {name} ({}), made on {made}", computer.short()));
+    }
+    for damage in &report.damage {
+        output.warning(keyferry_license::printable(damage));
+    }
+    let would = if dry_run { "would be " } else { "" };
+    let seconds = format!(" ({:.2} s)", started.elapsed().as_secs_f64());
+    let seconds = if dry_run { "" } else { seconds.as_str() };
+    let places = reporter.places().map(|places| format!(", {places}")).unwrap_or_default();
+    let here = counts.restored + counts.reissued;
+    if here > 0 || (counts.asks_service == 0 && counts.already_here == 0 && report.failure.is_none()) {
+        output.text(format_args!("{} {would}restored{places}{seconds}", words::count(here, "license")));
+    }
+    if counts.reissued > 0 {
+        let reissued = words::count(counts.reissued, "license");
+        output.text(format_args!("  {reissued} of them had been here before and took no new place"));
+    }
+    if counts.already_here > 0 {
+        output.text(format_args!("{} here already", words::count(counts.already_here, "license")));
+    }
+    if counts.asks_service > 0 {
+        output.text(format_args!("{} would be asked of the service", words::count(counts.asks_service, "license")));
+    }
+    if counts.total == 0 && report.failure.is_none() {
+        output.text("the backup holds no licenses");
+    }
+    for (word, count) in &counts.failed {
+        output.text(format_args!("{} not restored: {}", words::count(*count, "license"), waiting::reason(word)));
+        reporter.name_licenses(word);
+    }
+    for page in &report.pages {
+        let url = keyferry_license::printable(&page.url);
+        output.text(format_args!("why, and what can be done: {url}"));
+        let line = Line::new("page").with("reason", page.failure.word()).with("hr", page.failure.hresult().to_string());
+        output.event(&line.with("url", url));
+    }
+}
+
+fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure: Failure) -> Failed {
+    let counts = &report.counts;
+    let (lost, total) = (counts.all_failed(), counts.total);
+    let message = match (failure, &report.why) {
+        (Failure::NotAllStored, _) => format!("{lost} of {total} licenses were not restored"),
+        (_, Some(why)) => keyferry_license::printable(why),
+        (failure, None) => format!("nothing was restored: {}", waiting::reason(failure.word())),
+    };
+    let mut failed = Failed::new(failure, message);
+    waiting::for_trust(&context.output, &mut failed, &report.issuers_to_trust);
+    waiting::for_consent(&context.output, &mut failed, &report.consents_needed);
+    if report.issuers_to_trust.is_empty() && report.consents_needed.is_empty() {
+        return failed;
+    }
+    let mut command = vec![context.program(), "restore".into()];
+    command.extend(args.path.as_ref().map(|path| words::quoted(&path.display().to_string())));
+    command.extend(args.from.as_ref().map(|from| format!("--from {}", words::quoted(from))));
+    let named = args.trust.iter().chain(report.issuers_to_trust.iter().map(|issuer| &issuer.thumbprint));
+    command.extend(named.map(|thumbprint| format!("--trust {thumbprint}")));
+    if args.individualize || !report.consents_needed.is_empty() {
+        command.push("--individualize".into());
+    }
+    failed.hint(format!("if you agree: {}", command.join(" ")))
+}

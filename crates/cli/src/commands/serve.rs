@@ -1,0 +1,101 @@
+//! `keyferry serve`: a license management service, until it is told to stop.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use keyferry_license::CardKind;
+use keyferry_service::policy::Policy;
+use keyferry_service::{CARD_FILE, Service, ServiceConfig, Shutdown, serve};
+
+use crate::args::ServeArgs;
+use crate::context::Context;
+use crate::failed::{Failed, Result, plain};
+use crate::files;
+use crate::output::Line;
+use crate::signals;
+use crate::words;
+
+/// Serves.
+pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failed::usage(format!("{} can be reached from outside, and plain http is for this computer only", args.listen))
+            .hint("listen on 127.0.0.1, behind a server that speaks https, and name its address with --url"));
+    }
+    let issuers = args.issuer.iter().map(|path| files::read_card(path, CardKind::Issuer));
+    let issuers = issuers.collect::<Result<Vec<_>>>()?;
+    let unbound = |e: std::io::Error| Failed::other(format!("can't listen on {}: {}", args.listen, plain(&e)));
+    let listener = TcpListener::bind(args.listen).map_err(unbound)?;
+    let address = listener.local_addr().map_err(unbound)?;
+    let url = match &args.url {
+        Some(url) => checked(url)?,
+        None => format!("http://{address}"),
+    };
+    let shutdown = Shutdown::default();
+    let stop = shutdown.clone();
+    signals::on_interrupt(move || stop.request())?;
+    let (dir, name) = (args.dir.clone(), args.name.clone());
+    let service = Service::open(ServiceConfig { dir, name, url, issuers, policy: Policy::default() })?;
+    announce(context, args, &service, &address.to_string());
+    serve(listener, Arc::new(service), &shutdown)?;
+    context.output.note("stopped");
+    Ok(())
+}
+
+/// https anywhere, http on this computer only.
+fn checked(url: &str) -> Result<String> {
+    let shown = keyferry_license::printable(url);
+    let host = |rest: &str| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        host.trim_matches(['[', ']']).to_owned()
+    };
+    let local = |host: String| host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let fits = match url.split_once("://") {
+        Some(("https", rest)) => !host(rest).is_empty(),
+        Some(("http", rest)) => local(host(rest)),
+        _ => false,
+    };
+    if !fits {
+        return Err(Failed::usage(format!("{shown} is no address for a service"))
+            .hint("computers ask services at https://…, and at http:// on the same computer only"));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &str) {
+    let (output, card) = (&context.output, service.card());
+    let file = args.dir.join(CARD_FILE);
+    output.event(
+        &Line::new("listening")
+            .with("address", address)
+            .with("url", service.url())
+            .with("name", card.name.shown())
+            .with("thumbprint", card.thumbprint().to_string())
+            .with("card", file.display().to_string())
+            .with("issuers", service.issuer_count()),
+    );
+    output.text(format_args!("{} listens at {address}", card.name.shown()));
+    output.text(format_args!("  address     {}", service.url()));
+    output.text(format_args!("  thumbprint  {}", words::grouped(&card.thumbprint())));
+    output.text(format_args!("  card        {}", file.display()));
+    output.text(format_args!("  issuers     {}", service.issuer_count()));
+    output.flush();
+    if service.issuer_count() == 0 {
+        output.hint("no issuer is registered, so nothing can be restored: add --issuer CARD");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checked;
+
+    #[test]
+    fn plain_http_stays_on_this_computer() {
+        for good in ["https://example.org/keyferry/", "http://127.0.0.1:80", "http://[::1]:8467", "http://localhost:1"] {
+            assert!(checked(good).is_ok(), "{good}");
+        }
+        for bad in ["http://example.org", "http://127.0.0.1.example.org", "ftp://example.org", "example.org", "https://"] {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `keyferry show`: everything that a license, a card, a `.license` file or a backup says.
+
+use std::path::Path;
+
+use keyferry_archive::FooterState;
+use keyferry_license::usage::UsageState;
+use keyferry_license::{CardKind, Grant, KeyId, LicenseFile, LicenseId, Right, Verified};
+use keyferry_store::{Store, StoredLicense};
+
+use crate::args::ShowArgs;
+use crate::cards;
+use crate::context::{Context, now};
+use crate::document::{self, Backup, Document};
+use crate::failed::{Failed, Result};
+use crate::output::{Line, Output};
+use crate::words;
+
+/// Shows.
+pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
+    if args.what.exists() {
+        return file(&context.output, &args.what);
+    }
+    let text = args.what.to_str().unwrap_or_default();
+    let (license, key_id) = (text.parse::<LicenseId>(), text.parse::<KeyId>());
+    if license.is_err() && key_id.is_err() {
+        let shown = keyferry_license::printable(&args.what.to_string_lossy());
+        return Err(Failed::usage(format!("{shown} is neither a file nor a license ID nor a key ID")));
+    }
+    let store = context.store()?;
+    let mut found: Vec<StoredLicense> = Vec::new();
+    if let Ok(license) = license {
+        for issuer in store.cards(CardKind::Issuer)? {
+            found.extend(store.license(&issuer.thumbprint(), &license)?);
+        }
+    }
+    if let Ok(key_id) = key_id
+        && found.is_empty()
+    {
+        found = store.licenses_for(&key_id)?;
+    }
+    if found.is_empty() {
+        return Err(Failed::other(format!("there is no license {text} on this computer"))
+            .because("no-license")
+            .hint("`keyferry list` shows what is here"));
+    }
+    found.iter().try_for_each(|stored| license_here(context, &store, stored))
+}
+
+fn license_here(context: &Context, store: &Store, stored: &StoredLicense) -> Result<()> {
+    let (grant, key) = store.open_license(stored)?;
+    drop(key);
+    let mut left = Vec::new();
+    for right in grant.rights.iter().filter(|right| right.limits.keeps_state()) {
+        let state = store.state(&grant, &right.action)?;
+        left.push((right.clone(), state.unwrap_or(UsageState::fresh(&right.limits))));
+    }
+    let name = store.issuer_card(&grant.issuer)?.map(|card| card.name.shown());
+    let output = &context.output;
+    grant_text(output, &grant, name.as_deref());
+    let accepted = store.is_accepted(&grant.issuer)?;
+    if !accepted {
+        output.text("  not used    its issuer is not accepted on this computer");
+    }
+    for (right, state) in &left {
+        output.text(format_args!("  left        {}: {}", right.action.shown(), left_of(right, state)));
+    }
+    let left = left.iter().map(|(right, state)| {
+        serde_json::json!({"action": right.action.shown(), "left": right.limits.count.map(|_| state.left),
+            "first_use": state.first_use})
+    });
+    let line = grant_line(&grant).with("accepted", accepted).with("state", left.collect::<Vec<_>>());
+    output.event(&line);
+    Ok(())
+}
+
+fn left_of(right: &Right, state: &UsageState) -> String {
+    let uses = right.limits.count.map(|count| format!("{} of {}", state.left, words::count(count.into(), "use")));
+    let end = right.limits.after_first_use.map(|seconds| match state.first_use {
+        None => format!("{} from the first use on", words::span(seconds)),
+        Some(first) => format!("until {}", words::time(first.saturating_add(seconds))),
+    });
+    uses.into_iter().chain(end).collect::<Vec<_>>().join(", ")
+}
+
+fn grant_text(output: &Output, grant: &Grant, issuer: Option<&str>) {
+    output.text(format_args!("license {}: {}", grant.license, grant.title.shown()));
+    output.text(format_args!("  kind        {}", grant.kind.shown()));
+    output.text(format_args!("  key ID      {}", words::key_id(&grant.key_id)));
+    output.text(format_args!("  issuer      {}", issuer.unwrap_or("whose card is not here")));
+    output.text(format_args!("              {}", words::grouped(&grant.issuer)));
+    output.text(format_args!("  service     {}", words::grouped(&grant.service)));
+    output.text(format_args!("  issued to   {}", words::grouped(&grant.origin)));
+    output.text(format_args!("  computers   {} at a time", grant.computers()));
+    for right in grant.rights.iter() {
+        output.text(format_args!("  right       {}", words::right(right)));
+    }
+    if !grant.rights.may_be_backed_up() {
+        output.text("  stays       it may not leave this computer");
+    }
+    if let Some(subject) = &grant.subject {
+        output.text(format_args!("  subject     {}", subject.shown()));
+    }
+    if let Some(parent) = &grant.parent {
+        output.text(format_args!("  depends on  {parent}"));
+    }
+    if grant.priority != 0 {
+        output.text(format_args!("  priority    {}", grant.priority));
+    }
+}
+
+fn grant_line(grant: &Grant) -> Line {
+    Line::new("license")
+        .with("license", grant.license.to_string())
+        .with("issuer", grant.issuer.to_string())
+        .with("service", grant.service.to_string())
+        .with("origin", grant.origin.to_string())
+        .with("key_id", grant.key_id.to_string())
+        .with("kind", grant.kind.shown())
+        .with("title", grant.title.shown())
+        .with("rights", grant.rights.iter().map(words::right).collect::<Vec<_>>())
+        .with("computers", grant.computers())
+        .with("may_be_backed_up", grant.rights.may_be_backed_up())
+        .with("priority", grant.priority)
+        .with("subject", grant.subject.as_ref().map(|subject| subject.shown()))
+        .with("parent", grant.parent.map(|parent| parent.to_string()))
+}
+
+fn file(output: &Output, path: &Path) -> Result<()> {
+    match document::open(path)? {
+        Document::Card(card) => cards::show(output, &card, now()),
+        Document::Backup(reader) => backup(output, &reader),
+        Document::Licenses(blocks) => {
+            let mut shown = None;
+            for block in blocks {
+                licenses(output, path, &block?, &mut shown)?;
+                if output.is_closed() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names of the cards that the licenses before came with, so that each is shown once.
+type Shown = Option<(Vec<u8>, Vec<u8>)>;
+
+fn licenses(output: &Output, path: &Path, block: &LicenseFile, shown: &mut Shown) -> Result<()> {
+    let failed = |e: keyferry_license::Error| Failed::document(path, &e);
+    let (issuer, service) = block.cards().map_err(failed)?;
+    let cards = (block.issuer.clone(), block.service.clone());
+    if shown.as_ref() != Some(&cards) {
+        output.text(format_args!("licenses for the computer {}", words::grouped(&block.computer)));
+        cards::show(output, &issuer, now());
+        cards::show(output, &service, now());
+        *shown = Some(cards);
+    }
+    for grant in block.grants(&issuer, &service) {
+        let grant: Verified<Grant> = grant.map_err(failed)?;
+        grant_text(output, &grant, Some(&issuer.name.shown()));
+        output.item(&grant_line(&grant));
+    }
+    Ok(())
+}
+
+fn backup(output: &Output, backup: &Backup) {
+    let header = backup.header();
+    let (id, name) = (header.computer.thumbprint(), header.computer.name.shown());
+    output.text(format_args!("backup {}", header.backup));
+    output.text(format_args!("  of          {name}"));
+    output.text(format_args!("              {}", words::grouped(&id)));
+    output.text(format_args!("  made        {}", words::time(header.created)));
+    output.text(format_args!("  size        {}", words::size(backup.size())));
+    output.text("  encryption  none");
+    let (licenses, signed) = match backup.footer() {
+        FooterState::Signed { licenses, documents } => {
+            let documents = words::count(*documents, "document");
+            output.text(format_args!("  holds       {}, {documents}, signed", words::count(*licenses, "license")));
+            (Some(*licenses), "signed")
+        }
+        FooterState::Missing => {
+            output.text("  signature   missing, so what it holds is known only when it is read");
+            (None, "missing")
+        }
+        FooterState::Broken(why) => {
+            output.text(format_args!("  signature   proves nothing: {}", keyferry_license::printable(why)));
+            (None, "broken")
+        }
+    };
+    for damage in backup.findings() {
+        output.text(format_args!("  damaged     {damage}"));
+    }
+    output.event(
+        &Line::new("backup")
+            .with("backup", header.backup.to_string())
+            .with("computer", id.to_string())
+            .with("name", name)
+            .with("created", header.created)
+            .with("bytes", backup.size())
+            .with("inner_bytes", backup.inner_len())
+            .with("encrypted", false)
+            .with("licenses", licenses)
+            .with("signature", signed)
+            .with("damage", backup.findings().iter().map(ToString::to_string).collect::<Vec<_>>()),
+    );
+    for card in header.issuers.iter().chain(&header.services) {
+        cards::show(output, card, now());
+    }
+}

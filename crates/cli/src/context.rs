@@ -1,0 +1,137 @@
+//! What a command works with: the home, the key guard and the output, resolved from flags and environment. Nothing is
+//! opened before a command asks for it.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use etcetera::base_strategy::BaseStrategy;
+use keyferry::Restorer;
+use keyferry_store::{FileGuard, KeyGuard, MachineIdentity, Store};
+
+use crate::args::Global;
+use crate::failed::{Failed, Result};
+use crate::output::Output;
+
+/// Everything that commands share.
+pub struct Context {
+    pub output: Arc<Output>,
+    pub yes: bool,
+    home: Option<PathBuf>,
+    no_progress: bool,
+}
+
+impl Context {
+    /// From the flags.
+    pub fn new(global: &Global) -> Self {
+        log_to_stderr(global);
+        Self {
+            output: Arc::new(Output::new(global)),
+            home: global.home.clone(),
+            no_progress: global.no_progress,
+            yes: global.yes,
+        }
+    }
+
+    /// Are progress bars welcome?
+    pub fn shows_progress(&self) -> bool {
+        !self.no_progress && self.output.is_chatty() && io::stderr().is_terminal()
+    }
+
+    /// This computer's folder, made if absent and readable by its owner only.
+    pub fn home(&self) -> Result<PathBuf> {
+        let home = match &self.home {
+            Some(home) => home.clone(),
+            None => default_home()?,
+        };
+        if home.as_os_str().is_empty() {
+            return Err(Failed::usage("the home is empty").hint("give --home a folder, or leave it out"));
+        }
+        make_private(&home).map_err(|e| Failed::file("make the home", &home, &e))?;
+        Ok(home)
+    }
+
+    /// The program as this person has to call it again.
+    pub fn program(&self) -> String {
+        match &self.home {
+            Some(home) => format!("keyferry --home {}", crate::words::quoted(&home.display().to_string())),
+            None => "keyferry".into(),
+        }
+    }
+
+    /// What ties computer.key to this machine.
+    pub fn guard(&self) -> Result<Arc<dyn KeyGuard>> {
+        let machine = MachineIdentity::of_this_machine()?;
+        if let Some(file) = machine.made() {
+            self.output.note(format_args!(
+                "this machine has no identity of its own; a random one stands in {}: keep that file",
+                file.display()
+            ));
+        }
+        Ok(Arc::new(FileGuard::new(machine)))
+    }
+
+    /// The license store of the home.
+    pub fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.home()?, self.guard()?.as_ref())?)
+    }
+
+    /// The backup restorer object of the home.
+    pub fn restorer(&self) -> Result<Restorer> {
+        Ok(Restorer::new(self.home()?, self.guard()?))
+    }
+
+    /// Can a person be asked?
+    pub fn can_ask(&self) -> bool {
+        !self.output.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks on the terminal; anything but y and yes is a no. The caller has made sure that it can ask.
+    pub fn ask(&self, question: &str) -> Result<bool> {
+        let mut stderr = io::stderr().lock();
+        let mut answer = String::new();
+        let asked = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        asked
+            .and_then(|()| io::stdin().read_line(&mut answer))
+            .map_err(|e| Failed::other(format!("can't ask on the terminal: {}", crate::failed::plain(&e))))?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Unix seconds.
+pub fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
+}
+
+fn default_home() -> Result<PathBuf> {
+    if let Some(home) = std::env::var_os("KEYFERRY_HOME").filter(|home| !home.is_empty()) {
+        return Ok(home.into());
+    }
+    let base = etcetera::base_strategy::choose_native_strategy();
+    let base = base.map_err(|_| Failed::usage("there is no home folder").hint("give --home a folder"))?;
+    // On Windows the data folder roams to other computers; what is bound to this one must not.
+    Ok(if cfg!(windows) {
+        base.cache_dir().join("Keyferry")
+    } else {
+        base.data_dir().join("keyferry")
+    })
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn log_to_stderr(global: &Global) {
+    let level = match global.verbose {
+        _ if global.quiet => tracing::Level::ERROR,
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let subscriber = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
+    let _ = subscriber.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).try_init();
+}

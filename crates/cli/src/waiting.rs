@@ -1,0 +1,66 @@
+//! What waits for a person: issuers to accept, consent to give. Names are shown beside what proves them.
+
+use keyferry::{ConsentNeeded, IssuerToTrust};
+
+use crate::failed::Failed;
+use crate::output::{Line, Output};
+use crate::words;
+
+/// Says which issuers wait for trust.
+pub fn for_trust(output: &Output, failed: &mut Failed, issuers: &[IssuerToTrust]) {
+    for issuer in issuers {
+        let (name, url) = (keyferry_license::printable(&issuer.name), keyferry_license::printable(&issuer.service_url));
+        output.event(
+            &Line::new("trust-needed")
+                .with("name", name.as_str())
+                .with("thumbprint", issuer.thumbprint.to_string())
+                .with("service_url", url.as_str())
+                .with("licenses", issuer.licenses),
+        );
+        failed.hints.push(format!(
+            "{} of {name}, thumbprint {}, with the service at {url}: compare the thumbprint with the one that {name} \
+             publishes",
+            words::count(issuer.licenses, "license"),
+            words::grouped(&issuer.thumbprint)
+        ));
+    }
+}
+
+/// Says which services wait for consent, and to what.
+pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeeded]) {
+    for service in services {
+        let (name, url) = (keyferry_license::printable(&service.name), keyferry_license::printable(&service.url));
+        output.event(
+            &Line::new("consent-needed")
+                .with("name", name.as_str())
+                .with("thumbprint", service.thumbprint.to_string())
+                .with("url", url.as_str())
+                .with("licenses", service.licenses),
+        );
+        failed.hints.push(format!(
+            "{} wait for the service {name} at {url}, which does not know this computer yet: individualizing sends it \
+             this computer's public keys and its name, and nothing was sent so far",
+            words::count(service.licenses, "license")
+        ));
+    }
+}
+
+/// What the word of a failure means to a person.
+pub fn reason(word: &str) -> &str {
+    match word {
+        "limit" => "the limit of computers is reached",
+        "issuer-not-accepted" => "their issuer is not accepted on this computer",
+        "needs-individualization" => "the service does not know this computer yet",
+        "service-unavailable" => "the service can't be reached",
+        "service-busy" => "the service asks to come back later",
+        "other-computer" => "they were issued to another computer",
+        "backup-corrupt" => "the backup is damaged there",
+        "revoked" => "their issuer revoked them",
+        "released" => "this computer gave them back",
+        "expired" => "they are expired",
+        "refused" => "the service refused",
+        "canceled" => "canceled",
+        "failure" => "they are not what they should be",
+        other => other,
+    }
+}
