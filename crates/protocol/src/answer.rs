@@ -3,8 +3,8 @@
 use keyferry_license::{Encapsulation, SealedKey, Suite, Text, decode_exact, encode};
 use minicbor::{Decode, Encode};
 
+use crate::MESSAGE_LIMIT;
 use crate::error::{Error, Result};
-use crate::{MAX_ITEMS, MESSAGE_LIMIT};
 
 /// Keys sealed for the request's one-time key, in the order of its items; not signed, the commitments prove them.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -17,7 +17,7 @@ pub struct Delivery {
     #[n(2)]
     pub enc: Encapsulation,
     /// One for each item; null where it was refused.
-    #[n(3)]
+    #[cbor(n(3), decode_with = "crate::bounds::items")]
     pub keys: Vec<Option<SealedKey>>,
 }
 
@@ -109,15 +109,6 @@ impl Answer {
         let answer: Self = decode_exact("answer", bytes, MESSAGE_LIMIT)?;
         if answer.receipt.is_some() == answer.problem.is_some() {
             return Err(Error::Inconsistent("it must hold either a receipt or a problem"));
-        }
-        if answer
-            .delivery
-            .as_ref()
-            .is_some_and(|delivery| delivery.keys.len() > MAX_ITEMS)
-        {
-            return Err(Error::Inconsistent(
-                "it delivers more keys than a request can ask for",
-            ));
         }
         Ok(answer)
     }

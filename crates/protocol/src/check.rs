@@ -68,11 +68,9 @@ pub fn check_answer(
     let receipt = Receipt::verify(&receipt_bytes, newer_card.as_ref().unwrap_or(service))?;
     let request = SignedRequest::decode(request_bytes)?;
     belongs(&receipt, request.id(), request.claim())?;
-    let count = if receipt.kind == Text64::new("kind", crate::kind::INDIVIDUALIZE)? {
-        0
-    } else {
-        grants.len()
-    };
+    let individualizes = *receipt.kind == *crate::kind::INDIVIDUALIZE;
+    let count = if individualizes { 0 } else { grants.len() };
+    certifies(&receipt, request.claim(), individualizes)?;
     if receipt.entries.len() != count {
         return Err(Error::Inconsistent(
             "the receipt does not speak of each license once",
@@ -121,8 +119,6 @@ pub fn check_answer(
     }))
 }
 
-type Text64 = keyferry_license::Text<64>;
-
 struct Keys {
     sealer: Option<Sealer>,
     sealed: Vec<Option<keyferry_license::SealedKey>>,
@@ -165,6 +161,21 @@ fn belongs(receipt: &Receipt, id: RequestId, request: &Request) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// The receipt of an individualization is a certificate: of the very card that was sent.
+fn certifies(receipt: &Receipt, request: &Request, individualizes: bool) -> Result<()> {
+    let sent = match individualizes {
+        true => Some(*request.individualize_body()?.1.digest()),
+        false => None,
+    };
+    if receipt.card == sent {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: "receipt",
+        field: "card",
+    })
 }
 
 /// A card under the same root and of a higher serial replaces the known one; any other is ignored.

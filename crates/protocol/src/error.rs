@@ -24,7 +24,7 @@ pub enum Error {
         /// Which field.
         field: &'static str,
     },
-    /// The answer contradicts itself or the request.
-    #[error("the answer is not consistent: {0}")]
+    /// The message contradicts itself, or an answer its request.
+    #[error("the message is not consistent: {0}")]
     Inconsistent(&'static str),
 }

@@ -5,6 +5,7 @@
 //! is the normative text; the code cites its sections.
 
 mod answer;
+mod bounds;
 mod check;
 mod error;
 mod receipt;

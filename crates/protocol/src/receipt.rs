@@ -145,10 +145,10 @@ pub struct Receipt {
     #[n(6)]
     pub kind: Text<64>,
     /// One for each license of a restore or a plan, in its order.
-    #[n(7)]
+    #[cbor(n(7), decode_with = "crate::bounds::items")]
     pub entries: Vec<Entry>,
     /// At most one for each reason.
-    #[n(8)]
+    #[cbor(n(8), decode_with = "crate::bounds::items")]
     pub pages: Vec<Page>,
     /// Of an individualization: digest of the card that is certified. This receipt is the certificate.
     #[n(9)]

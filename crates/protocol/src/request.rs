@@ -1,15 +1,15 @@
 //! Requests: what a computer asks of a service (docs/protocol.md section 2).
 
 use keyferry_license::{
-    CARD_LIMIT, Card, ComputerId, Encapsulation, GRANT_LIMIT, KemPublicKey, KemSecret, SealedKey, Sign1,
-    SigningSecret, Suite, Text, Thumbprint, Typ, Verified, VerifyingKey, check_deterministic, decode_exact,
-    encode, random, sign_document,
+    CARD_LIMIT, Card, ComputerId, Encapsulation, KemPublicKey, KemSecret, SealedKey, Sign1, SigningSecret,
+    Suite, Text, Thumbprint, Typ, Verified, VerifyingKey, check_deterministic, decode_exact, encode, random,
+    sign_document,
 };
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
+use crate::MESSAGE_LIMIT;
 use crate::error::{Error, Result};
-use crate::{MAX_ITEMS, MESSAGE_LIMIT};
 
 /// SHA-256 of a request's bytes.
 pub type RequestId = [u8; 32];
@@ -84,7 +84,11 @@ pub struct Individualize {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Item {
     /// The signed grant.
-    #[cbor(n(0), with = "minicbor::bytes")]
+    #[cbor(
+        n(0),
+        encode_with = "minicbor::bytes::encode",
+        decode_with = "crate::bounds::grant"
+    )]
     pub grant: Vec<u8>,
     /// Its key, sealed for the service.
     #[n(1)]
@@ -102,7 +106,7 @@ pub struct Restore {
     #[n(2)]
     pub enc: Encapsulation,
     /// 1 to 1,000 licenses, none twice.
-    #[n(3)]
+    #[cbor(n(3), decode_with = "crate::bounds::items")]
     pub items: Vec<Item>,
     /// In a plan: judge as if this computer held nothing.
     #[n(4)]
@@ -166,19 +170,8 @@ impl Request {
     /// The body of `restore` or `plan`, its bounds checked.
     pub fn restore_body(&self) -> Result<Restore> {
         let body: Restore = decode_exact("request to restore", &self.body, MESSAGE_LIMIT)?;
-        let (actual, limit) = (body.items.len(), MAX_ITEMS);
-        if actual == 0 || actual > limit {
-            let what = "number of licenses in a request";
-            return Err(keyferry_license::Error::TooLarge { what, limit, actual }.into());
-        }
-        if let Some(large) = body.items.iter().find(|item| item.grant.len() > GRANT_LIMIT) {
-            let actual = large.grant.len();
-            return Err(keyferry_license::Error::TooLarge {
-                what: "grant",
-                limit: GRANT_LIMIT,
-                actual,
-            }
-            .into());
+        if body.items.is_empty() {
+            return Err(Error::Inconsistent("it asks for no license"));
         }
         Ok(body)
     }

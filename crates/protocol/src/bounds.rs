@@ -1,0 +1,32 @@
+//! Lists and byte strings whose bound is checked before anything is allocated for them (docs/protocol.md section 1).
+
+use keyferry_license::{Error, GRANT_LIMIT};
+use minicbor::decode::Error as DecodeError;
+use minicbor::{Decode, Decoder};
+
+use crate::MAX_ITEMS;
+
+/// An array of at most [`MAX_ITEMS`] items; a longer one is refused before the first is decoded.
+pub(crate) fn items<'b, C, T: Decode<'b, C>>(
+    d: &mut Decoder<'b>,
+    ctx: &mut C,
+) -> Result<Vec<T>, DecodeError> {
+    let claimed = d.array()?.unwrap_or(0);
+    let count = bounded("number of items in a message", MAX_ITEMS, claimed)?;
+    (0..count).map(|_| T::decode(d, ctx)).collect()
+}
+
+/// A byte string that may be a grant; a longer one is not copied.
+pub(crate) fn grant<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Vec<u8>, DecodeError> {
+    let bytes = d.bytes()?;
+    bounded("grant", GRANT_LIMIT, bytes.len() as u64)?;
+    Ok(bytes.to_vec())
+}
+
+fn bounded(what: &'static str, limit: usize, claimed: u64) -> Result<usize, DecodeError> {
+    let actual = usize::try_from(claimed).unwrap_or(usize::MAX);
+    if actual > limit {
+        return Err(DecodeError::custom(Error::TooLarge { what, limit, actual }));
+    }
+    Ok(actual)
+}
