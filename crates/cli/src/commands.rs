@@ -29,7 +29,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Computer(command) => computer::run(context, &command),
         Command::Issuer(command) => issuer::run(context, command),
         Command::Serve(args) => serve::run(context, &args),
-        Command::Demo(_) => Err(crate::failed::Failed::usage("the demo is not there yet")),
+        Command::Demo(args) => crate::demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
     }
 }

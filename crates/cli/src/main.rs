@@ -5,6 +5,7 @@ mod args;
 mod cards;
 mod commands;
 mod context;
+mod demo;
 mod document;
 mod failed;
 mod files;

@@ -5,6 +5,11 @@ pub fn own_peak() -> Option<u64> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// Of another process, in bytes.
+pub fn peak_of(process: u32) -> Option<u64> {
+    parse(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+}
+
 fn parse(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -20,7 +20,7 @@ pub fn command() -> clap::Command {
     let command = Cli::command();
     let groups = groups(&command);
     command.help_template(format!(
-        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}{{all-args}}\n\n\
+        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}Global options:\n{{options}}\n\n\
          `keyferry COMMAND --help` says more about a command."
     ))
 }

@@ -29,7 +29,7 @@ pub struct ShowArgs {
 pub struct UseArgs {
     /// Key IDs, as base64 or as UUIDs; - reads them from stdin, one a line. Keys come in the same order, one a line;
     /// the line of one that is refused is empty
-    #[arg(required = true, value_name = "KEY_ID", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "KEY_ID")]
     pub key_ids: Vec<String>,
     /// Use licenses of this issuer only
     #[arg(long, value_name = "THUMBPRINT")]
