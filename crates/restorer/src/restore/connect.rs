@@ -55,13 +55,14 @@ impl Services {
         &mut self,
         operation: &Operation<'_>,
         store: &Store,
+        ground: &Ground,
         ask: &[Thumbprint],
     ) -> Result<()> {
         self.operation = keyferry_license::random()?;
         for root in ask {
             operation.check_canceled()?;
-            let known = store.service_card(root)?;
-            let link = match self.validate(operation, store, root, known) {
+            // A new computer knows the service from the backup alone.
+            let link = match self.validate(operation, store, ground.service(root)?) {
                 Ok(link) => link,
                 Err(Error::Store(error)) => return Err(error.into()),
                 Err(error) => {
@@ -105,15 +106,18 @@ impl Services {
         &self,
         operation: &Operation<'_>,
         store: &Store,
-        root: &Thumbprint,
-        known: Option<Verified<Card>>,
+        known: &Verified<Card>,
     ) -> Result<Link> {
-        let known = known.ok_or(Error::NoServiceCard { service: *root })?;
+        let root = known.thumbprint();
         let base = known.urls.first().map(|url| url.to_string()).unwrap_or_default();
-        let card = newest_card(operation, &base, root)?;
+        let card = newest_card(operation, &base, &root)?;
+        let card = if card.serial >= known.serial {
+            card
+        } else {
+            known.clone()
+        };
         store.put_card(&card)?;
-        let card = if card.serial >= known.serial { card } else { known };
-        if store.certificate(root)?.is_none() {
+        if store.certificate(&root)?.is_none() {
             self.individualize(operation, store, &base, &card)?;
         }
         Ok(Link::Up {

@@ -44,7 +44,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     report.consents_needed = blocked;
     if !ask.is_empty() {
         operation.tell(Status::Connecting);
-        services.connect(operation, &store, &ask)?;
+        services.connect(operation, &store, &ground, &ask)?;
         if services.any_link() {
             operation.tell(Status::Disconnecting);
         }

@@ -48,6 +48,9 @@ impl Told {
 
     /// Licenses that can't be read.
     pub(crate) fn lost(&mut self, licenses: u64, damage: Vec<String>) {
+        if licenses == 0 && damage.is_empty() {
+            return;
+        }
         self.lost += licenses;
         self.count(Outcome::Failed(Failure::BackupCorrupt), licenses, None);
         let room = DAMAGE_LINES.saturating_sub(self.report.damage.len());
