@@ -1,5 +1,24 @@
 //! What the tests of several crates share; never published.
+//!
+//! [`World`] is a publisher, a service in this process and any number of [`Computer`]s, each in a temporary folder of
+//! its own. [`Direct`] carries requests to the service without a network and counts them; [`Bent`] is a way there that
+//! misbehaves. [`Recorder`] keeps what an operation tells, and [`Scanner`] looks for secrets where none may be.
+//! Everything here panics where it can't do its work: it is for tests.
 
+mod clock;
+mod computer;
 mod left_out;
+mod publisher;
+mod recorder;
+mod scanner;
+mod transport;
+mod world;
 
+pub use clock::SetClock;
+pub use computer::{Computer, Ended, Ending};
 pub use left_out::{LEFT_OUT, left_out};
+pub use publisher::{Issued, Publisher, Wanted};
+pub use recorder::{Recorder, Seen};
+pub use scanner::{Scanner, files_below};
+pub use transport::{Bent, Direct, Fault, Traffic, kind_of};
+pub use world::{Hosted, NOW, World};

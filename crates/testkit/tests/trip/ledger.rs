@@ -1,0 +1,86 @@
+//! The service's memory as it lies in its file: read, and written by hand.
+
+use keyferry_license::{ComputerId, Digest, LicenseId, Thumbprint};
+use keyferry_protocol::{Change, Row};
+use keyferry_testkit::{Issued, World};
+use rusqlite::{Connection, params};
+
+fn open(world: &World) -> Connection {
+    Connection::open(world.ledger_file()).expect("the ledger opens")
+}
+
+/// All rows of all licenses, in order; each carries the hash of the one before it.
+pub fn rows(world: &World) -> Vec<Row> {
+    let ledger = open(world);
+    let query =
+        "SELECT issuer, license, seq, computer, change, slot, lease, request, time, previous FROM licenses
+        ORDER BY issuer, license, seq";
+    let mut query = ledger.prepare(query).expect("a query");
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Row {
+            issuer: Thumbprint(row.get(0)?),
+            license: LicenseId(row.get(1)?),
+            seq: row.get(2)?,
+            computer: Thumbprint(row.get(3)?),
+            change: match row.get::<_, u8>(4)? {
+                1 => Change::Take,
+                2 => Change::Release,
+                _ => Change::Revoke,
+            },
+            slot: row.get(5)?,
+            lease: row.get(6)?,
+            request: row.get(7)?,
+            time: row.get(8)?,
+            previous: Digest(row.get(9)?),
+        })
+    };
+    let rows = query.query_map([], row).expect("rows");
+    let rows: Vec<Row> = rows.collect::<Result<_, _>>().expect("whole rows");
+    for pair in rows.windows(2).filter(|pair| pair[0].license == pair[1].license) {
+        assert_eq!(
+            pair[1].previous,
+            pair[0].hash(),
+            "the chain of {} holds",
+            pair[0].license
+        );
+    }
+    rows
+}
+
+/// The rows of one license.
+pub fn rows_of(world: &World, license: &Issued) -> Vec<Row> {
+    let mut rows = rows(world);
+    rows.retain(|row| row.license == license.grant.license);
+    rows
+}
+
+/// Writes by hand that a computer gave its slot of this license back at this time.
+pub fn release(world: &World, license: &Issued, computer: ComputerId, slot: u32, time: u64) {
+    let before = rows_of(world, license);
+    let (issuer, id) = (license.grant.issuer.as_bytes(), license.grant.license.as_bytes());
+    let previous = before.last().map_or(Digest::default(), Row::hash);
+    let insert = "INSERT INTO licenses
+        (issuer, license, seq, computer, change, slot, lease, request, time, previous)
+        VALUES (?1, ?2, ?3, ?4, 2, ?5, 0, ?6, ?7, ?8)";
+    let (seq, request) = (before.len() + 1, [7_u8; 32]);
+    let values = params![
+        issuer,
+        id,
+        seq,
+        computer.as_bytes(),
+        slot,
+        request,
+        time,
+        previous.as_bytes()
+    ];
+    open(world).execute(insert, values).expect("a row");
+}
+
+/// Lets the service forget a computer.
+pub fn forget(world: &World, computer: ComputerId) {
+    let forgotten = open(world).execute(
+        "DELETE FROM computers WHERE id = ?1",
+        params![computer.as_bytes()],
+    );
+    assert_eq!(forgotten.expect("deleted"), 1, "the service knew it");
+}
