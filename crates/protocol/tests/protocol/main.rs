@@ -1,0 +1,9 @@
+//! Messages as a whole: vectors, bounds, round trips of random messages, and what a computer checks.
+
+mod bounds;
+mod cast;
+mod check;
+mod made;
+mod properties;
+mod vector;
+mod vectors;
