@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use keyferry_archive::medium::{BackupName, Medium, choose, publish};
 use keyferry_archive::{BackupId, Error, Reader};
 
-use crate::fake::{FakeMedium, Fault, Files};
+use crate::fake::{FOREIGN, FakeMedium, Fault, Files};
 use crate::made::{backup, header};
 
 struct Story {
@@ -187,6 +187,28 @@ fn one_that_appears_while_another_is_written_is_not_replaced() {
         assert!(matches!(result, Err(Error::Exists { .. })));
         assert_eq!(medium.now(), story.files(true));
     }
+}
+
+#[test]
+fn a_foreign_file_that_takes_the_name_at_any_step_is_never_replaced() {
+    let story = Story::new();
+    let name = story.name.to_string();
+    at_each_step(|step| {
+        let medium = FakeMedium::new(true, &Files::new())
+            .expecting(&name)
+            .with_fault(step, Fault::Appears);
+        let result = story.publish(&medium, false);
+        let left = medium.now();
+        if left[&name] == FOREIGN {
+            assert!(matches!(result, Err(Error::Exists { .. })), "step {step}");
+        } else {
+            // It came too late, and found the name taken.
+            assert_eq!(left[&name], story.new, "step {step}");
+            result.unwrap();
+        }
+        assert_eq!(left.len(), 1);
+        medium.was_reached()
+    });
 }
 
 #[test]

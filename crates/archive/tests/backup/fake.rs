@@ -15,7 +15,12 @@ pub enum Fault {
     Fails(ErrorKind),
     /// This step and all later ones fail: the process or the power is gone.
     Stops,
+    /// Right before this step another program makes a file of the name of the backup, unless there is one.
+    Appears,
 }
+
+/// What another program's file holds.
+pub const FOREIGN: &[u8] = b"another program's";
 
 #[derive(Clone, Debug, Default)]
 struct File {
@@ -41,6 +46,7 @@ struct Disk {
 pub struct FakeMedium {
     disk: Rc<RefCell<Disk>>,
     links: bool,
+    current: String,
 }
 
 /// Files by name.
@@ -61,7 +67,14 @@ impl FakeMedium {
         Self {
             disk: Rc::new(RefCell::new(disk)),
             links,
+            current: String::new(),
         }
+    }
+
+    /// The name that [`Fault::Appears`] takes.
+    pub fn expecting(mut self, current: &str) -> Self {
+        self.current = current.into();
+        self
     }
 
     pub fn with_fault(self, step: usize, fault: Fault) -> Self {
@@ -102,6 +115,16 @@ impl FakeMedium {
         match disk.fault {
             _ if disk.stopped => Err(io::Error::other("stopped")),
             Some((at, Fault::Fails(kind))) if at == step => Err(kind.into()),
+            Some((at, Fault::Appears)) if at == step => {
+                let (file, mut names) = (disk.files.len(), disk.names.last().unwrap().clone());
+                disk.files.push(File {
+                    bytes: FOREIGN.to_vec(),
+                    synced: FOREIGN.to_vec(),
+                });
+                names.entry(self.current.clone()).or_insert(file);
+                disk.names.push(names);
+                Ok(disk)
+            }
             Some((at, Fault::Stops)) if at == step => {
                 disk.stopped = true;
                 Err(io::Error::other("stopped"))
