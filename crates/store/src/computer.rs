@@ -1,6 +1,7 @@
 //! What computer.key says (docs/store.md section 3), and the one way to change it: under the lock, on what is there.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use keyferry_license::{
     Card, CardKey, CardKind, KemSecret, KeyUse, LicenseId, PublicKey, Secret32, SigningSecret, Text,
@@ -102,6 +103,39 @@ pub struct Computer {
     file: KeyFile,
     generation: u64,
     body: Body,
+    /// Of the file that was last compared with, if that spares comparing it again.
+    stamp: Option<Stamp>,
+}
+
+/// What the file system says of a file: while it stays, so do the contents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    len: u64,
+    number: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Self> {
+        let metadata = std::fs::metadata(path).map_err(Error::io("look for", path))?;
+        let modified = metadata.modified().map_err(Error::io("look for", path))?;
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let number = 0;
+        Ok(Self {
+            modified,
+            len: metadata.len(),
+            number,
+        })
+    }
+
+    /// File times are coarse: what was changed just now may be changed again under the same time.
+    fn is_settled(&self) -> bool {
+        self.modified
+            .elapsed()
+            .is_ok_and(|age| age > Duration::from_secs(5))
+    }
 }
 
 impl Computer {
@@ -137,15 +171,20 @@ impl Computer {
             file,
             generation,
             body,
+            stamp: None,
         };
         Ok((computer, keys, !there))
     }
 
     /// Takes up what another process changed.
     pub fn refresh(&mut self) -> Result<&Body> {
-        if self.file.generation()? != self.generation {
-            let contents = self.file.read()?;
-            self.take_up(&contents)?;
+        let stamp = Stamp::of(&self.path)?;
+        if self.stamp != Some(stamp) {
+            if self.file.generation()? != self.generation {
+                let contents = self.file.read()?;
+                self.take_up(&contents)?;
+            }
+            self.stamp = stamp.is_settled().then_some(stamp);
         }
         Ok(&self.body)
     }

@@ -118,7 +118,7 @@ impl KeyFile {
         self.read_layout(&layout)
     }
 
-    /// The generation alone, from the header: cheap enough to ask before each use.
+    /// The generation alone, from the header.
     pub fn generation(&self) -> Result<u64> {
         let mut header = [0; HEADER];
         let read = File::open(&self.path).and_then(|mut file| file.read_exact(&mut header));

@@ -67,11 +67,19 @@ impl Opener {
     /// Opens the key of a license, and with that proves the grant: an altered grant doesn't open.
     /// [`Error::DamagedLicense`] when it doesn't.
     pub fn open(&self, stored: &StoredLicense) -> Result<(Verified<Grant>, ContentKey)> {
-        let what = "its key does not open";
-        let opened = self.sealer.open_own(stored.grant()?, &stored.sealed);
+        self.open_read(stored, stored.grant()?)
+    }
+
+    /// The same, where the grant was decoded before.
+    pub(crate) fn open_read(
+        &self,
+        stored: &StoredLicense,
+        grant: Unverified<Grant>,
+    ) -> Result<(Verified<Grant>, ContentKey)> {
+        let opened = self.sealer.open_own(grant, &stored.sealed);
         opened.map_err(|_| Error::DamagedLicense {
             license: stored.license,
-            what,
+            what: "its key does not open",
         })
     }
 }

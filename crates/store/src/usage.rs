@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use keyferry_license::usage::{Denied, UsageState, use_once};
-use keyferry_license::{ContentKey, Grant, KeyId, LicenseId, Limits, Thumbprint, Verified};
+use keyferry_license::{ContentKey, Grant, KeyId, LicenseId, Limits, Thumbprint, Unverified, Verified};
 use rusqlite::Connection;
 
 use crate::error::{Error, Result, UseError};
@@ -52,7 +52,7 @@ impl<'n> StateName<'n> {
 /// A license that may give the right.
 struct Candidate {
     place: usize,
-    grant: Grant,
+    grant: Unverified<Grant>,
     stored: StoredLicense,
 }
 
@@ -66,12 +66,31 @@ struct Candidates {
 }
 
 /// The refusals so far.
-#[derive(Default)]
 struct Refusals {
+    /// Bits of the licenses that give the right.
     limited: u32,
     nearest: Option<(Thumbprint, LicenseId)>,
     first: Option<(Thumbprint, LicenseId)>,
+    not_accepted: Vec<Thumbprint>,
     damage: Option<Error>,
+}
+
+impl From<Refusals> for UseError {
+    fn from(refusals: Refusals) -> Self {
+        if let Some(damage) = refusals.damage {
+            return damage.into();
+        }
+        let bits = match (refusals.first, refusals.nearest) {
+            (None, _) => Denied::NO_LICENSE,
+            (_, None) => Denied::NO_RIGHT,
+            _ => refusals.limited,
+        };
+        UseError::Denied {
+            denied: Denied(bits),
+            nearest: refusals.nearest.or(refusals.first),
+            not_accepted: refusals.not_accepted,
+        }
+    }
 }
 
 /// What a walk through the candidates came to.
@@ -94,35 +113,23 @@ impl Store {
         action: &str,
         now: u64,
     ) -> Result<Used, UseError> {
-        let candidates = self.candidates(key_id, issuer)?;
-        let mut walk = self.walk(None, &candidates.usable, action, now)?;
+        let mut walk = self.walk(None, self.candidates(key_id, issuer)?, action, now)?;
         if matches!(walk, Walk::NeedsLock) {
             walk = self.write_counted(false, |db| {
-                // Another process may have removed some of them since.
-                let candidates = self.candidates(key_id, issuer)?;
-                let walk = self.walk(Some(db), &candidates.usable, action, now)?;
+                // Asked again: another process may have changed what is here.
+                let walk = self.walk(Some(db), self.candidates(key_id, issuer)?, action, now)?;
                 let counted = matches!(&walk, Walk::Used(used) if used.state.is_some());
                 Ok::<_, Error>((walk, counted))
             })?;
         }
-        let refusals = match walk {
-            Walk::Used(used) => return Ok(*used),
-            Walk::Refused(refusals) => refusals,
-            Walk::NeedsLock => Refusals::default(),
-        };
-        if let Some(damage) = refusals.damage.or(candidates.damage) {
-            return Err(damage.into());
+        match walk {
+            Walk::Used(used) => Ok(*used),
+            Walk::Refused(refusals) => Err(refusals.into()),
+            Walk::NeedsLock => Err(Error::Busy {
+                path: self.path.clone(),
+            }
+            .into()),
         }
-        let denied = match (refusals.limited, candidates.usable.is_empty()) {
-            (_, true) => Denied::NO_LICENSE,
-            (0, false) => Denied::NO_RIGHT,
-            (bits, false) => bits,
-        };
-        Err(UseError::Denied {
-            denied: Denied(denied),
-            nearest: refusals.nearest.or(refusals.first),
-            not_accepted: candidates.not_accepted,
-        })
     }
 
     /// What is left of a right of a license that is here; None where it has no such right or none that keeps state.
@@ -145,26 +152,27 @@ impl Store {
         self.with_body(|body| {
             for stored in rows.into_iter().map(StoredLicense::from) {
                 let grant = match stored.grant() {
-                    Ok(grant) => grant.claim().clone(),
+                    Ok(grant) => grant,
                     Err(damage) => {
                         found.damage.get_or_insert(damage);
                         continue;
                     }
                 };
-                if grant.key_id != *key_id || issuer.is_some_and(|issuer| *issuer != grant.issuer) {
+                let claim = grant.claim();
+                if claim.key_id != *key_id || issuer.is_some_and(|issuer| *issuer != claim.issuer) {
                     continue;
                 }
-                match body.roots.iter().position(|root| root.thumbprint == grant.issuer) {
+                match body.roots.iter().position(|root| root.thumbprint == claim.issuer) {
                     Some(place) => found.usable.push(Candidate { place, grant, stored }),
-                    None if found.not_accepted.contains(&grant.issuer) => {}
-                    None => found.not_accepted.push(grant.issuer),
+                    None if found.not_accepted.contains(&claim.issuer) => {}
+                    None => found.not_accepted.push(claim.issuer),
                 }
             }
             Ok(())
         })?;
         found
             .usable
-            .sort_by_key(|candidate| (candidate.place, Reverse(candidate.grant.priority)));
+            .sort_by_key(|candidate| (candidate.place, Reverse(candidate.grant.claim().priority)));
         Ok(found)
     }
 
@@ -172,15 +180,22 @@ impl Store {
     fn walk(
         &self,
         lock: Option<&Connection>,
-        candidates: &[Candidate],
+        candidates: Candidates,
         action: &str,
         now: u64,
     ) -> Result<Walk> {
-        let mut refusals = Refusals::default();
-        for candidate in candidates {
-            let name = (candidate.grant.issuer, candidate.grant.license);
+        let mut refusals = Refusals {
+            limited: 0,
+            nearest: None,
+            first: None,
+            not_accepted: candidates.not_accepted,
+            damage: candidates.damage,
+        };
+        for candidate in candidates.usable {
+            let claim = candidate.grant.claim();
+            let name = (claim.issuer, claim.license);
             refusals.first.get_or_insert(name);
-            let Some(limits) = candidate.grant.rights.get(action) else {
+            let Some(limits) = claim.rights.get(action).copied() else {
                 continue;
             };
             refusals.nearest.get_or_insert(name);
@@ -204,25 +219,25 @@ impl Store {
     fn try_one(
         &self,
         lock: Option<&Connection>,
-        candidate: &Candidate,
-        (action, limits): (&str, &Limits),
+        candidate: Candidate,
+        (action, limits): (&str, Limits),
         now: u64,
     ) -> Result<Result<Used, Denied>> {
-        let (grant, key) = self.open_license(&candidate.stored)?;
-        let (row, name) = (candidate.stored.row, StateName::of(&grant, action));
+        let row = candidate.stored.row;
+        let (grant, key) = self.opener().open_read(&candidate.stored, candidate.grant)?;
+        let name = StateName::of(&grant, action);
         let kept = match lock {
             Some(db) if limits.keeps_state() => Some((db, self.read_state(db, row, &name)?)),
             _ => None,
         };
         let before = kept.as_ref().map(|(_, (_, state))| *state);
-        let state = match use_once(limits, before, now) {
+        let state = match use_once(&limits, before, now) {
             Ok(state) => state,
             Err(denied) => return Ok(Err(denied)),
         };
         if let (Some((db, (lease, _))), Some(state)) = (&kept, &state) {
             self.put_state(db, row, &name, *lease, state)?;
         }
-        let limits = *limits;
         Ok(Ok(Used {
             key,
             grant,
