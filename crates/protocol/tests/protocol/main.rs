@@ -1,5 +1,7 @@
 //! Messages as a whole: vectors, bounds, round trips of random messages, and what a computer checks.
 
+#![allow(clippy::unwrap_used)]
+
 mod bounds;
 mod cast;
 mod check;

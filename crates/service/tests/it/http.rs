@@ -10,7 +10,7 @@ use keyferry_license::{Card, armor};
 use keyferry_protocol::{ANSWER_TYPE, Answer, ProblemCode, REQUEST_TYPE, Reason};
 use keyferry_service::{Service, Shutdown, serve};
 
-use crate::world::{License, NOW, World, check};
+use crate::world::{License, World, check};
 
 struct Server {
     address: SocketAddr,
@@ -287,5 +287,4 @@ fn a_server_that_stops_ends_what_was_begun() {
     assert!(check(&response.body, &request, &licenses, &server.service).is_ok());
     server.thread.take().unwrap().join().unwrap().unwrap();
     assert!(TcpStream::connect(server.address).is_err());
-    let _ = NOW;
 }

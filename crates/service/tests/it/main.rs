@@ -1,5 +1,7 @@
 //! The service with a real ledger in a temporary folder: without a network, and by HTTP on loopback.
 
+#![allow(clippy::unwrap_used)]
+
 mod http;
 mod ledger;
 mod pages;
