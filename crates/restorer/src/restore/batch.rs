@@ -6,7 +6,7 @@ use keyferry_license::{Grant, SealedKey, Thumbprint, Unverified, Verified};
 use keyferry_protocol::{Checked, CheckedItem, Item, Reason, Request, Restore, Verdict, check_answer, kind};
 use keyferry_store::{Arrival, NewLicense, OutboxEntry, Receipt, Store};
 
-use super::connect::{Link, Services, is_not_individualized, last_receipt, problem};
+use super::connect::{Link, Services, is_not_individualized, problem};
 use super::failure_of;
 use super::rows::Row;
 use super::survey::Ground;
@@ -133,7 +133,7 @@ fn send(
         escrow: *escrow,
     };
     let body = Restore::new(ground.enc(&service)?.clone(), asked.iter().map(item).collect());
-    let last = last_receipt(store, &service)?;
+    let last = services.last_receipt(store, &service)?;
     let request = Request::prepare(
         store.signing(),
         service,
@@ -236,6 +236,7 @@ fn settle(
         bytes: receipt_bytes,
     };
     let inserted = store.settle(&row, &licenses)?;
+    services.heard(&receipt);
     if let Some(card) = newer_card {
         store.put_card(&card)?;
         services.renew(&service, card);

@@ -1,7 +1,11 @@
 //! Credentials: each service's newest card, and this computer's certificate, before the first license is sent.
 
+use std::collections::BTreeMap;
+
 use keyferry_license::{Card, CardKind, Thumbprint, Verified, armor};
-use keyferry_protocol::{Individualize, OperationId, Problem, ProblemCode, Request, check_answer, kind};
+use keyferry_protocol::{
+    Individualize, OperationId, Problem, ProblemCode, Receipt, Request, check_answer, kind,
+};
 use keyferry_store::{LastReceipt, Store};
 
 use super::survey::Ground;
@@ -30,6 +34,7 @@ pub(crate) enum Link {
 pub(crate) struct Services {
     links: Links,
     pub(crate) operation: OperationId,
+    heard: BTreeMap<Thumbprint, LastReceipt>,
 }
 
 impl Services {
@@ -47,6 +52,7 @@ impl Services {
         Self {
             links,
             operation: [0; 16],
+            heard: BTreeMap::new(),
         }
     }
 
@@ -95,6 +101,40 @@ impl Services {
         }
     }
 
+    /// What this computer last heard from a service, as a request says it.
+    pub(crate) fn last_receipt(
+        &self,
+        store: &Store,
+        service: &Thumbprint,
+    ) -> Result<Option<keyferry_protocol::LastReceipt>> {
+        let last = match self.heard.get(service) {
+            Some(heard) => Some(*heard),
+            None => store.last_receipt(service)?,
+        };
+        Ok(last.map(|last| keyferry_protocol::LastReceipt {
+            request: last.request,
+            time: last.time,
+        }))
+    }
+
+    /// A receipt came: the next request says so.
+    pub(crate) fn heard(&mut self, receipt: &Receipt) {
+        let last = LastReceipt {
+            request: receipt.request,
+            time: receipt.time,
+        };
+        self.heard.insert(receipt.service, last);
+    }
+
+    /// Keeps what was heard, once for the whole operation. If that is lost in a crash, the next request is answered
+    /// from the ledger's rows and asked again.
+    pub(crate) fn keep_receipts(&self, store: &Store) -> Result<()> {
+        for (service, last) in &self.heard {
+            store.put_last_receipt(service, last)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn failed(&self, root: &Thumbprint) -> (Failure, Option<String>) {
         match self.links.get(root) {
             Some(Link::Down(failure, why)) => (*failure, why.clone()),
@@ -102,12 +142,7 @@ impl Services {
         }
     }
 
-    fn validate(
-        &self,
-        operation: &Operation<'_>,
-        store: &Store,
-        known: &Verified<Card>,
-    ) -> Result<Link> {
+    fn validate(&mut self, operation: &Operation<'_>, store: &Store, known: &Verified<Card>) -> Result<Link> {
         let root = known.thumbprint();
         let base = known.urls.first().map(|url| url.to_string()).unwrap_or_default();
         let card = newest_card(operation, &base, &root)?;
@@ -128,7 +163,7 @@ impl Services {
 
     /// Has this computer's keys certified. The person's consent is recorded first.
     pub(crate) fn individualize(
-        &self,
+        &mut self,
         operation: &Operation<'_>,
         store: &Store,
         base: &str,
@@ -155,7 +190,7 @@ impl Services {
     }
 
     fn certify(
-        &self,
+        &mut self,
         operation: &Operation<'_>,
         store: &Store,
         base: &str,
@@ -167,7 +202,7 @@ impl Services {
             card: store.card()?.as_bytes().to_vec(),
             consent,
         };
-        let last = last_receipt(store, &root)?;
+        let last = self.last_receipt(store, &root)?;
         let request = Request::prepare(
             store.signing(),
             root,
@@ -183,11 +218,7 @@ impl Services {
             .map_err(Error::Individualization)?;
         let checked = check_answer(&answer, &request.bytes, &[], service, None)?.map_err(problem)?;
         store.put_certificate(&root, &checked.receipt_bytes)?;
-        let last = LastReceipt {
-            request: checked.receipt.request,
-            time: checked.receipt.time,
-        };
-        store.put_last_receipt(&root, &last)?;
+        self.heard(&checked.receipt);
         Ok(())
     }
 }
@@ -209,18 +240,6 @@ fn newest_card(operation: &Operation<'_>, base: &str, root: &Thumbprint) -> Resu
         });
     }
     Ok(card)
-}
-
-/// What this computer last heard from a service, as a request says it.
-pub(crate) fn last_receipt(
-    store: &Store,
-    service: &Thumbprint,
-) -> Result<Option<keyferry_protocol::LastReceipt>> {
-    let last = store.last_receipt(service)?;
-    Ok(last.map(|last| keyferry_protocol::LastReceipt {
-        request: last.request,
-        time: last.time,
-    }))
 }
 
 /// A service that did not judge, as an error.

@@ -29,7 +29,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     let mut backup = source::open(path, options.from.as_deref())?;
     let store = operation.open_store()?;
     let _lock = store.operation_lock()?;
-    let ground = Ground::lay(operation, &store, backup.header(), options, true)?;
+    let ground = Ground::lay(&store, backup.header(), options)?;
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     operation.check_canceled()?;
     let mut report = backup.report();
@@ -56,11 +56,12 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
         return Ok(told.finish(&backup, false));
     }
     operation.tell(Status::Begin);
+    ground.accept(operation, &store)?;
     if let Some(newest) = survey.newest() {
         // Once for all batches: the mark is durable before the first license is.
         store.expect_up_to(newest)?;
     }
-    execute::run(
+    let executed = execute::run(
         operation,
         &store,
         &ground,
@@ -68,7 +69,9 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
         &mut backup,
         &mut told,
         survey.total(),
-    )?;
+    );
+    services.keep_receipts(&store)?;
+    executed?;
     Ok(told.finish(&backup, true))
 }
 
@@ -80,7 +83,7 @@ pub(crate) fn plan(
 ) -> Result<RestoreReport> {
     let mut backup = source::open(path, options.from.as_deref())?;
     let store = operation.open_store()?;
-    let ground = Ground::lay(operation, &store, backup.header(), options, false)?;
+    let ground = Ground::lay(&store, backup.header(), options)?;
     let mut told = Told::new(backup.report());
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     let (_, blocked) = consent(&store, &ground, &survey, options)?;

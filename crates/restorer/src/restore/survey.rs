@@ -23,6 +23,7 @@ pub(crate) struct Ground {
     names: BTreeMap<Thumbprint, String>,
     services: BTreeMap<Thumbprint, (Verified<Card>, Encapsulation)>,
     returning: Option<Sealer>,
+    named: Vec<Verified<Card>>,
 }
 
 /// How a license may get here.
@@ -39,14 +40,9 @@ pub(crate) enum Way {
 }
 
 impl Ground {
-    /// Looks up issuers, services and the return key; accepts the issuers that the person named, for good if `keep`.
-    pub(crate) fn lay(
-        operation: &Operation<'_>,
-        store: &Store,
-        header: &Header,
-        options: &RestoreOptions,
-        keep: bool,
-    ) -> Result<Self> {
+    /// Looks up issuers, services and the return key. Issuers that the person names are taken for accepted;
+    /// [`Ground::accept`] keeps that.
+    pub(crate) fn lay(store: &Store, header: &Header, options: &RestoreOptions) -> Result<Self> {
         if let Some(missing) = options.trust.iter().find(|root| !holds(header, root)) {
             return Err(Error::UnknownIssuer { thumbprint: *missing });
         }
@@ -63,6 +59,7 @@ impl Ground {
         }
         let mut issuers = BTreeMap::new();
         let mut names = BTreeMap::new();
+        let mut named = Vec::new();
         let accepted: Vec<Thumbprint> = store
             .accepted_roots()?
             .iter()
@@ -72,13 +69,8 @@ impl Ground {
             let root = card.thumbprint();
             names.insert(root, card.name.shown());
             let trusted_now = options.trust.contains(&root) && !accepted.contains(&root);
-            if trusted_now && keep {
-                let host = header
-                    .services
-                    .first()
-                    .and_then(|card| card.urls.first())
-                    .map(|url| url.shown());
-                store.accept_root(card, host.as_deref(), operation.now())?;
+            if trusted_now {
+                named.push(card.clone());
             }
             if trusted_now || accepted.contains(&root) {
                 issuers.insert(root, newest(store.issuer_card(&root)?, card));
@@ -92,7 +84,21 @@ impl Ground {
             names,
             services,
             returning,
+            named,
         })
+    }
+
+    /// Accepts the issuers that the person named, for good: when it is clear that the restore goes on, because one
+    /// for which nothing can come leaves the computer as it was.
+    pub(crate) fn accept(&self, operation: &Operation<'_>, store: &Store) -> Result<()> {
+        let first = self.services.values().next();
+        let host = first
+            .and_then(|(card, _)| card.urls.first())
+            .map(|url| url.shown());
+        for card in &self.named {
+            store.accept_root(card, host.as_deref(), operation.now())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn way(&self, row: &Row, here: bool) -> Way {
