@@ -22,8 +22,8 @@ mod routes;
 
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 1024;
-/// Headers must be there within this time.
-const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Headers must be there within this time, the next ones too: longer than clients keep a connection that rests.
+const HEADER_TIME: Duration = Duration::from_secs(16);
 /// Bytes of one connection's headers.
 const HEADER_BYTES: usize = 16 * 1024;
 /// What runs when the server is told to stop may take this long.

@@ -161,7 +161,7 @@ impl Service {
         let mut judged = Judged::default();
         let mut keys = Vec::with_capacity(examined.len());
         for (license, judgment) in examined.iter().zip(judgments) {
-            let entry = entry(license, judgment.as_ref(), id);
+            let entry = entry(license, judgment.as_ref(), id, sealer.is_none());
             let sealed = match (license, &sealer) {
                 (Examined::Sound(grant, key), Some((_, sealer))) if entry.reason.is_none() => {
                     Some(sealer.seal(grant, key)?)
@@ -241,7 +241,7 @@ impl Service {
     }
 }
 
-fn entry(license: &Examined, judgment: Option<&Judgment>, id: RequestId) -> Entry {
+fn entry(license: &Examined, judgment: Option<&Judgment>, id: RequestId, plan: bool) -> Entry {
     let (issuer, name) = match license {
         Examined::Sound(grant, _) => (grant.issuer, grant.license),
         Examined::Unsound(_, Some(refused)) => (refused.issuer, refused.license),
@@ -263,12 +263,12 @@ fn entry(license: &Examined, judgment: Option<&Judgment>, id: RequestId) -> Entr
         (Examined::Sound(..), Some(judgment)) => (judgment.decision, judgment.row.as_ref()),
         (Examined::Sound(..), None) => return refused(Reason::Malformed),
     };
-    let (slot, of) = match decision {
+    // A retry is answered as the first time. A plan took nothing: a receipt never names a row that isn't there.
+    let (slot, of, taken, row) = match decision {
         Decision::Refused(reason) => return refused(reason),
-        Decision::Take { slot, of } | Decision::Reissue { slot, of } => (slot, of),
+        Decision::Take { slot, of } => (slot, of, true, row.filter(|_| !plan)),
+        Decision::Reissue { slot, of } => (slot, of, row.is_some_and(|row| row.request == id), row),
     };
-    // A retry is answered as the first time.
-    let taken = row.is_some_and(|row| row.request == id);
     Entry {
         issuer,
         license: name,

@@ -25,13 +25,14 @@ pub(super) struct Held {
     _room: Vec<OwnedSemaphorePermit>,
 }
 
-/// Why a body was not read.
+/// Why a request was not read, or not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
     TooLarge,
     TooSlow,
     NoRoom,
     Broken,
+    Failed,
 }
 
 impl Room {

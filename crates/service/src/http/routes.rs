@@ -39,18 +39,22 @@ impl Desk {
         }
     }
 
-    /// Runs blocking work when it is its turn; `None` if that takes too long.
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Service) -> T + Send + 'static) -> Option<T> {
-        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned())
-            .await
-            .ok()?
-            .ok()?;
+    /// Runs blocking work when it is its turn.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Service) -> T + Send + 'static,
+    ) -> Result<T, Unread> {
+        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(Unread::NoRoom)?;
         let service = Arc::clone(&self.service);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work(&service)
         });
-        done.await.ok()
+        done.await.map_err(|error| {
+            tracing::error!("a request was not finished: {error}");
+            Unread::Failed
+        })
     }
 }
 
@@ -80,8 +84,8 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
         (status(&answer), retry_after(&answer), answer.encode())
     });
     match answered.await {
-        Some((status, retry_after, answer)) => answer_response(status, retry_after, answer),
-        None => unread(Unread::NoRoom),
+        Ok((status, retry_after, answer)) => answer_response(status, retry_after, answer),
+        Err(why) => unread(why),
     }
 }
 
@@ -96,13 +100,13 @@ pub(super) async fn refusal(State(desk): State<Desk>, Path(page): Path<String>) 
             .map(|found| found.ok_or(service.not_found_page()))
     });
     match found.await {
-        Some(Ok(Ok(page))) => html(StatusCode::OK, page),
-        Some(Ok(Err(page))) => html(StatusCode::NOT_FOUND, page),
-        Some(Err(error)) => {
+        Ok(Ok(Ok(page))) => html(StatusCode::OK, page),
+        Ok(Ok(Err(page))) => html(StatusCode::NOT_FOUND, page),
+        Ok(Err(error)) => {
             tracing::error!("refusal page: {error}");
             text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n")
         }
-        None => text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n"),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n"),
     }
 }
 
@@ -128,12 +132,12 @@ pub(super) async fn health() -> Response {
 /// `GET /readyz`: the ledger answers.
 pub(super) async fn ready(State(desk): State<Desk>) -> Response {
     match desk.work(Service::ready).await {
-        Some(Ok(())) => text(StatusCode::OK, "ready\n"),
-        Some(Err(error)) => {
+        Ok(Ok(())) => text(StatusCode::OK, "ready\n"),
+        Ok(Err(error)) => {
             tracing::error!("not ready: {error}");
             text(StatusCode::SERVICE_UNAVAILABLE, "the ledger doesn't answer\n")
         }
-        None => text(StatusCode::SERVICE_UNAVAILABLE, "too busy\n"),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "too busy\n"),
     }
 }
 
@@ -174,6 +178,11 @@ fn unread(why: Unread) -> Response {
             StatusCode::BAD_REQUEST,
             ProblemCode::BadRequest,
             "the request ended too early",
+        ),
+        Unread::Failed => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemCode::Internal,
+            "the service failed",
         ),
         Unread::NoRoom => {
             let answer = Answer::problem(

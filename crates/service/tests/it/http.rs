@@ -261,7 +261,7 @@ fn slow_clients_are_cut_and_others_are_served_meanwhile() {
             String::from_utf8_lossy(&bytes)
         );
     }
-    assert!(asked.elapsed() < Duration::from_secs(25));
+    assert!(asked.elapsed() < Duration::from_secs(40));
 }
 
 #[test]

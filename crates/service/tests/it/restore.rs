@@ -269,6 +269,10 @@ fn a_plan_judges_the_same_and_writes_nothing() {
         outcome(&world.send(&mut origin, &plan, &licenses, NOW).unwrap().items[0]),
         Ok((Verdict::Reissued, 1, 4))
     );
+    assert!(
+        plan_of(&world, &mut computer, &licenses).row.is_none(),
+        "nothing was written"
+    );
     let as_new = origin.plan(&world.service, &licenses, true);
     assert_eq!(
         outcome(&world.send(&mut origin, &as_new, &licenses, NOW).unwrap().items[0]),
@@ -278,6 +282,16 @@ fn a_plan_judges_the_same_and_writes_nothing() {
         outcome(&world.restore(&mut computer, &licenses, NOW).items[0]),
         Ok((Verdict::Restored, 2, 4))
     );
+}
+
+fn plan_of(world: &World, computer: &mut Computer, licenses: &[License]) -> keyferry_protocol::Entry {
+    let plan = computer.plan(&world.service, licenses, false);
+    world
+        .send(computer, &plan, licenses, NOW)
+        .unwrap()
+        .receipt
+        .entries[0]
+        .clone()
 }
 
 #[test]
