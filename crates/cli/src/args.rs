@@ -18,7 +18,12 @@ pub use travel::{BackupArgs, ListArgs, RestoreArgs};
 
 /// Move device-bound licenses to a new computer, without letting them multiply.
 #[derive(Debug, Parser)]
-#[command(name = "keyferry", version, disable_help_subcommand = true, subcommand_required = true)]
+#[command(
+    name = "keyferry",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

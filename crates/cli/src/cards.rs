@@ -25,8 +25,15 @@ pub fn write(output: &Output, card: &Verified<Card>, file: Option<&Path>, overwr
 
 /// Everything that a card says.
 pub fn show(output: &Output, card: &Verified<Card>, now: u64) {
-    output.text(format_args!("the card of {}: {}", words::whose(card.kind), card.name.shown()));
-    output.text(format_args!("  thumbprint  {}", words::grouped(&card.thumbprint())));
+    output.text(format_args!(
+        "the card of {}: {}",
+        words::whose(card.kind),
+        card.name.shown()
+    ));
+    output.text(format_args!(
+        "  thumbprint  {}",
+        words::grouped(&card.thumbprint())
+    ));
     output.text(format_args!("  serial      {}", card.serial));
     for url in &card.urls {
         output.text(format_args!("  address     {}", url.shown()));
@@ -36,7 +43,10 @@ pub fn show(output: &Output, card: &Verified<Card>, now: u64) {
             KeyUse::Sign => "to sign",
             KeyUse::Seal => "to seal for",
         };
-        output.text(format_args!("  key         {usage}, {}", validity(key.not_before, key.not_after, now)));
+        output.text(format_args!(
+            "  key         {usage}, {}",
+            validity(key.not_before, key.not_after, now)
+        ));
     }
     let keys = card.keys.iter().map(|key| {
         serde_json::json!({
@@ -51,16 +61,26 @@ pub fn show(output: &Output, card: &Verified<Card>, now: u64) {
             .with("name", card.name.shown())
             .with("thumbprint", card.thumbprint().to_string())
             .with("serial", card.serial)
-            .with("urls", card.urls.iter().map(|url| url.shown()).collect::<Vec<_>>())
+            .with(
+                "urls",
+                card.urls.iter().map(|url| url.shown()).collect::<Vec<_>>(),
+            )
             .with("keys", keys.collect::<Vec<_>>()),
     );
 }
 
 fn validity(from: u64, until: Option<u64>, now: u64) -> String {
-    let since = if from == 0 { String::new() } else { format!(" since {}", words::time(from)) };
+    let since = if from == 0 {
+        String::new()
+    } else {
+        format!(" since {}", words::time(from))
+    };
     match until {
         None => format!("valid{since}"),
-        Some(end) if end <= now => format!("retired on {}: it verifies and opens what was made before", words::time(end)),
+        Some(end) if end <= now => format!(
+            "retired on {}: it verifies and opens what was made before",
+            words::time(end)
+        ),
         Some(end) => format!("valid{since} until {}", words::time(end)),
     }
 }

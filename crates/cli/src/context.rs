@@ -44,9 +44,6 @@ impl Context {
             Some(home) => home.clone(),
             None => default_home()?,
         };
-        if home.as_os_str().is_empty() {
-            return Err(Failed::usage("the home is empty").hint("give --home a folder, or leave it out"));
-        }
         make_private(&home).map_err(|e| Failed::file("make the home", &home, &e))?;
         Ok(home)
     }
@@ -54,7 +51,10 @@ impl Context {
     /// The program as this person has to call it again.
     pub fn program(&self) -> String {
         match &self.home {
-            Some(home) => format!("keyferry --home {}", crate::words::quoted(&home.display().to_string())),
+            Some(home) => format!(
+                "keyferry --home {}",
+                crate::words::quoted(&home.display().to_string())
+            ),
             None => "keyferry".into(),
         }
     }
@@ -132,6 +132,11 @@ fn log_to_stderr(global: &Global) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    let subscriber = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false);
-    let _ = subscriber.with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).try_init();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(level)
+        .with_target(false);
+    let _ = subscriber
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .try_init();
 }

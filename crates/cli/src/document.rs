@@ -29,12 +29,16 @@ pub fn open(path: &Path) -> Result<Document> {
         Kind::Card => {
             let text = files::read_small(path)?;
             let card = armor::single(armor::CARD, &text).and_then(|bytes| Card::verify(&bytes));
-            Ok(Document::Card(Box::new(card.map_err(|e| Failed::document(path, &e))?)))
+            Ok(Document::Card(Box::new(
+                card.map_err(|e| Failed::document(path, &e))?,
+            )))
         }
         Kind::Licenses => Ok(Document::Licenses(Blocks::open(path)?)),
         Kind::Secret => {
             let message = format!("{} holds secret keys, of which nothing is shown", path.display());
-            Err(Failed::other(message).because("bad-document").hint("the card beside it may be shown to everybody"))
+            Err(Failed::other(message)
+                .because("bad-document")
+                .hint("the card beside it may be shown to everybody"))
         }
         Kind::Other => Ok(Document::Backup(Box::new(open_backup(path)?))),
     }
@@ -50,12 +54,18 @@ pub fn open_backup(path: &Path) -> Result<Backup> {
     let file = File::open(path).map_err(|e| Failed::file("read", path, &e))?;
     Reader::open(BufReader::new(file)).map_err(|error| match error {
         keyferry_archive::Error::NotABackup { .. } => {
-            let message = format!("{} is neither a card, nor a .license file, nor a backup", path.display());
+            let message = format!(
+                "{} is neither a card, nor a .license file, nor a backup",
+                path.display()
+            );
             Failed::other(message).because("bad-document")
         }
         error => {
             let failed = Failed::from(error);
-            Failed { message: format!("{}: {}", path.display(), failed.message), ..failed }
+            Failed {
+                message: format!("{}: {}", path.display(), failed.message),
+                ..failed
+            }
         }
     })
 }
@@ -69,7 +79,10 @@ pub struct Blocks {
 impl Blocks {
     fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Failed::file("read", path, &e))?;
-        Ok(Self { path: path.to_owned(), blocks: armor::Blocks::new(armor::LICENSE, BufReader::new(file)) })
+        Ok(Self {
+            path: path.to_owned(),
+            blocks: armor::Blocks::new(armor::LICENSE, BufReader::new(file)),
+        })
     }
 }
 
@@ -77,7 +90,10 @@ impl Iterator for Blocks {
     type Item = Result<LicenseFile>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let block = self.blocks.next()?.and_then(|bytes| LicenseFile::from_bytes(&bytes));
+        let block = self
+            .blocks
+            .next()?
+            .and_then(|bytes| LicenseFile::from_bytes(&bytes));
         Some(block.map_err(|e| Failed::document(&self.path, &e)))
     }
 }
@@ -92,12 +108,18 @@ enum Kind {
 fn kind(path: &Path) -> Result<Kind> {
     let failed = |e: std::io::Error| Failed::file("read", path, &e);
     if path.metadata().map_err(failed)?.is_dir() {
-        return Err(Failed::file("read", path, &std::io::ErrorKind::IsADirectory.into()));
+        return Err(Failed::file(
+            "read",
+            path,
+            &std::io::ErrorKind::IsADirectory.into(),
+        ));
     }
     let mut head = zeroize::Zeroizing::new(Vec::with_capacity(HEAD as usize));
     let file = File::open(path).map_err(failed)?;
     file.take(HEAD).read_to_end(&mut head).map_err(failed)?;
-    let label = head.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"-----BEGIN "));
+    let label = head
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"-----BEGIN "));
     let label = label.map(|label| label.trim_ascii_end());
     let is = |name: &str| label.is_some_and(|label| label.strip_suffix(b"-----") == Some(name.as_bytes()));
     Ok(if is(armor::CARD) {

@@ -42,19 +42,28 @@ impl Failed {
 
     /// What was typed makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { reason: "usage".into(), ..Self::new(Failure::InvalidArgument, message) }
+        Self {
+            reason: "usage".into(),
+            ..Self::new(Failure::InvalidArgument, message)
+        }
     }
 
     /// A file that could not be read, written, made, …
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let message = format!("can't {doing} {}: {}", path.display(), plain(error));
-        Self { reason: "file".into(), ..Self::other(message) }
+        Self {
+            reason: "file".into(),
+            ..Self::other(message)
+        }
     }
 
     /// A document that is not what it should be.
     pub fn document(path: &Path, error: &keyferry_license::Error) -> Self {
         let failed = Self::from(error.clone());
-        Self { message: format!("{}: {}", path.display(), failed.message), ..failed }
+        Self {
+            message: format!("{}: {}", path.display(), failed.message),
+            ..failed
+        }
     }
 
     /// With what to do next.
@@ -148,8 +157,17 @@ mod tests {
         let failed = Failed::of_arguments(&error.unwrap_err());
         assert_eq!(failed.exit, 2);
         assert_eq!(failed.message, "unexpected argument '--overwritten' found");
-        assert!(failed.hints.iter().any(|hint| hint.contains("'--overwrite'")), "{failed:?}");
-        assert!(failed.hints.iter().any(|hint| hint.starts_with("usage: keyferry backup")), "{failed:?}");
+        assert!(
+            failed.hints.iter().any(|hint| hint.contains("'--overwrite'")),
+            "{failed:?}"
+        );
+        assert!(
+            failed
+                .hints
+                .iter()
+                .any(|hint| hint.starts_with("usage: keyferry backup")),
+            "{failed:?}"
+        );
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub fn read_small(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(SMALL as usize + 1));
     file.take(SMALL + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > SMALL {
-        return Err(Failed::other(format!("{} is longer than {SMALL} bytes", path.display())).because("bad-document"));
+        return Err(
+            Failed::other(format!("{} is longer than {SMALL} bytes", path.display())).because("bad-document"),
+        );
     }
     Ok(bytes)
 }
@@ -78,22 +80,38 @@ impl NewFile {
         if readers == Readers::Everybody {
             open_to_everybody(&mut builder);
         }
-        let file = builder.tempfile_in(folder_of(path)).map_err(|e| Failed::file("write", path, &e))?;
-        Ok(Self { path: path.to_owned(), overwrite, file: BufWriter::new(file) })
+        let file = builder
+            .tempfile_in(folder_of(path))
+            .map_err(|e| Failed::file("write", path, &e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            overwrite,
+            file: BufWriter::new(file),
+        })
     }
 
     /// Adds bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|e| Failed::file("write", &self.path, &e))
+        self.file
+            .write_all(bytes)
+            .map_err(|e| Failed::file("write", &self.path, &e))
     }
 
     /// Makes it durable and gives it its name.
     pub fn finish(self) -> Result<()> {
-        let Self { path, overwrite, file } = self;
+        let Self {
+            path,
+            overwrite,
+            file,
+        } = self;
         let failed = |e: &io::Error| Failed::file("write", &path, e);
         let file = file.into_inner().map_err(|e| failed(e.error()))?;
         file.as_file().sync_all().map_err(|e| failed(&e))?;
-        let named = if overwrite { file.persist(&path) } else { file.persist_noclobber(&path) };
+        let named = if overwrite {
+            file.persist(&path)
+        } else {
+            file.persist_noclobber(&path)
+        };
         match named {
             Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Err(exists(&path)),
             Err(e) => return Err(failed(&e.error)),
@@ -155,7 +173,12 @@ mod tests {
         drop(begun);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         write_new(&path, false, Readers::Owner, b"first").unwrap();
-        assert_eq!(write_new(&path, false, Readers::Owner, b"second").unwrap_err().reason, "file-exists");
+        assert_eq!(
+            write_new(&path, false, Readers::Owner, b"second")
+                .unwrap_err()
+                .reason,
+            "file-exists"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"first");
         write_new(&path, true, Readers::Owner, b"second").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");

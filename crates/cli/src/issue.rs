@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use keyferry_license::{
-    Card, ContentKey, Grant, IssuerKey, KeyId, LICENSES_IN_A_BLOCK, LicenseFile, LicenseId, Right, Rights, Text, Verified,
-    random,
+    Card, ContentKey, Grant, IssuerKey, KeyId, LICENSES_IN_A_BLOCK, LicenseFile, LicenseId, Right, Rights,
+    Text, Verified, random,
 };
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
@@ -59,8 +59,17 @@ impl Wish {
         Ok(Self {
             key_id: key_id.map_err(|e| e.to_string())?,
             parent: parent.map_err(|e| e.to_string())?,
-            key: json.key.as_deref().map(|key| key_from_text(key.as_bytes())).transpose()?,
-            rights: json.rights.take().map(rights::from_json).transpose()?.unwrap_or_else(play_alone),
+            key: json
+                .key
+                .as_deref()
+                .map(|key| key_from_text(key.as_bytes()))
+                .transpose()?,
+            rights: json
+                .rights
+                .take()
+                .map(rights::from_json)
+                .transpose()?
+                .unwrap_or_else(play_alone),
             title: std::mem::take(&mut json.title),
             kind: json.kind.take().unwrap_or_else(|| DEFAULT_KIND.into()),
             computers: json.computers,
@@ -136,7 +145,15 @@ impl Press {
         now: u64,
     ) -> Self {
         let (ids, batch) = (Ids::default(), Vec::new());
-        Self { key, issuer, service, computer, now, ids, batch }
+        Self {
+            key,
+            issuer,
+            service,
+            computer,
+            now,
+            ids,
+            batch,
+        }
     }
 
     /// Signs a grant for a wish; with its key it waits for its block.
@@ -161,11 +178,16 @@ impl Press {
             commitment: key.commitment(&license),
             title: Text::new("title", wish.title)?,
             priority: wish.priority,
-            subject: wish.subject.map(|subject| Text::new("subject", subject)).transpose()?,
+            subject: wish
+                .subject
+                .map(|subject| Text::new("subject", subject))
+                .transpose()?,
             parent: wish.parent,
         };
         self.batch.push((grant.sign(self.key.signing())?, key));
-        self.batch.last().ok_or_else(|| Failed::other("the license was lost"))
+        self.batch
+            .last()
+            .ok_or_else(|| Failed::other("the license was lost"))
     }
 
     /// Does the next license need a new block?
@@ -220,7 +242,10 @@ mod tests {
     #[test]
     fn a_line_of_json_is_a_wish() {
         let wish = Wish::from_json(br#"{"title":"A","key":"000102030405060708090a0b0c0d0e0f"}"#).unwrap();
-        assert_eq!((wish.kind.as_str(), wish.rights.len(), wish.key.is_some()), ("app", 1, true));
+        assert_eq!(
+            (wish.kind.as_str(), wish.rights.len(), wish.key.is_some()),
+            ("app", 1, true)
+        );
         assert!(Wish::from_json(br#"{"title":"A","count":3}"#).is_err());
         assert!(Wish::from_json(b"{}").is_err());
     }

@@ -36,7 +36,13 @@ pub fn key(format: KeyFormat, key_id: &KeyId, key: &ContentKey) -> Zeroizing<Str
 }
 
 /// The line of JSON mode. All its values are of alphabets that need no escape, except a JWK, which is an object.
-pub fn json_line(format: KeyFormat, key_id: &KeyId, license: &str, left: Option<u32>, key: &str) -> Zeroizing<String> {
+pub fn json_line(
+    format: KeyFormat,
+    key_id: &KeyId,
+    license: &str,
+    left: Option<u32>,
+    key: &str,
+) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(2 * LINE));
     let (word, quote) = match format {
         KeyFormat::Hex => ("hex", "\""),

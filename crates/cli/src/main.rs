@@ -47,8 +47,14 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            let json = typed.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-            (Output::before_arguments(json).into(), Err(Failed::of_arguments(&error)))
+            let json = typed
+                .iter()
+                .take_while(|arg| *arg != "--")
+                .any(|arg| arg == "--json");
+            (
+                Output::before_arguments(json).into(),
+                Err(Failed::of_arguments(&error)),
+            )
         }
     };
     ExitCode::from(output.finish(result))

@@ -22,7 +22,10 @@ mod tests {
 
     #[test]
     fn reads_the_high_water_mark() {
-        assert_eq!(parse("Name:\tx\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n"), Some(12345 * 1024));
+        assert_eq!(
+            parse("Name:\tx\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n"),
+            Some(12345 * 1024)
+        );
         assert_eq!(parse("Name:\tx\n"), None);
     }
 }

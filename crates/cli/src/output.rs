@@ -74,7 +74,14 @@ impl Output {
 
     /// For what is said before the flags are known.
     pub fn before_arguments(json: bool) -> Self {
-        let global = Global { home: None, json, quiet: false, verbose: 0, no_progress: true, yes: false };
+        let global = Global {
+            home: None,
+            json,
+            quiet: false,
+            verbose: 0,
+            no_progress: true,
+            yes: false,
+        };
         Self::new(&global)
     }
 
@@ -182,7 +189,11 @@ impl Output {
             return;
         }
         self.flush();
-        let (red, plain) = if self.color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+        let (red, plain) = if self.color {
+            ("\x1b[1;31m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "keyferry: {red}error:{plain} {}", failed.message);
         for hint in &failed.hints {
@@ -196,18 +207,26 @@ impl Output {
         if let Some(failed) = &failed {
             self.failed(failed);
         }
-        let (exit, hr) = failed.as_ref().map_or((0, HResult::OK), |failed| (failed.exit, failed.hr));
+        let (exit, hr) = failed
+            .as_ref()
+            .map_or((0, HResult::OK), |failed| (failed.exit, failed.hr));
         let mut fields = std::mem::take(&mut self.lock().summary);
         if !fields.iter().any(|(name, _)| *name == "peak_rss") {
             fields.extend(crate::memory::own_peak().map(|bytes| ("peak_rss", bytes.into())));
         }
         let last = Line::new("summary").with("exit", exit).with("hr", hr.to_string());
-        let last = fields.into_iter().fold(last, |line, (name, value)| line.with(name, value));
+        let last = fields
+            .into_iter()
+            .fold(last, |line, (name, value)| line.with(name, value));
         self.event(&last);
         self.flush();
         match self.lock().broken.take() {
             Some(error) if exit == 0 && error.kind() != io::ErrorKind::BrokenPipe => {
-                let _ = writeln!(io::stderr(), "keyferry: error: can't write to stdout: {}", crate::failed::plain(&error));
+                let _ = writeln!(
+                    io::stderr(),
+                    "keyferry: error: can't write to stdout: {}",
+                    crate::failed::plain(&error)
+                );
                 1
             }
             _ => exit,
@@ -243,7 +262,10 @@ mod tests {
 
     #[test]
     fn fields_keep_their_order() {
-        let line = Line::new("license").with("title", "x").with("done", 3).with("hint", Value::Null);
+        let line = Line::new("license")
+            .with("title", "x")
+            .with("done", 3)
+            .with("hint", Value::Null);
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(text, r#"{"event":"license","title":"x","done":3,"hint":null}"#);
     }

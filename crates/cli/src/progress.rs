@@ -44,10 +44,16 @@ impl Reporter {
         let bar = context.shows_progress().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let shape = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
-            bar.with_style(ProgressStyle::with_template(shape).unwrap_or_else(|_| ProgressStyle::default_bar()))
-                .with_message(doing)
+            bar.with_style(
+                ProgressStyle::with_template(shape).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
+            .with_message(doing)
         });
-        Arc::new(Self { output: context.output.clone(), bar, told: Mutex::default() })
+        Arc::new(Self {
+            output: context.output.clone(),
+            bar,
+            told: Mutex::default(),
+        })
     }
 
     /// Takes the bar away; nothing is drawn after it.
@@ -61,7 +67,11 @@ impl Reporter {
     pub fn places(&self) -> Option<String> {
         let told = self.lock();
         let (first, last) = (told.slots.keys().next()?, told.slots.keys().next_back()?);
-        let of = if first.1 == last.1 { format!(" of {}", last.1) } else { String::new() };
+        let of = if first.1 == last.1 {
+            format!(" of {}", last.1)
+        } else {
+            String::new()
+        };
         Some(match first.0 == last.0 {
             true => format!("place {}{of}", first.0),
             false => format!("places {} to {}{of}", first.0, last.0),
@@ -71,10 +81,16 @@ impl Reporter {
     /// Names licenses that came to this end, a line each and not too many.
     pub fn name_licenses(&self, word: &str) {
         if let Some(others) = self.lock().others.get(word) {
-            others.named.iter().for_each(|line| self.output.text(format_args!("  {line}")));
+            others
+                .named
+                .iter()
+                .for_each(|line| self.output.text(format_args!("  {line}")));
             let rest = others.count - others.named.len() as u64;
             if rest > 0 {
-                self.output.text(format_args!("  and {} more; --json names them all", words::count(rest, "license")));
+                self.output.text(format_args!(
+                    "  and {} more; --json names them all",
+                    words::count(rest, "license")
+                ));
             }
         }
     }
@@ -109,7 +125,9 @@ impl Events for Reporter {
             if due {
                 told.last = Some(Instant::now());
                 drop(told);
-                let line = Line::new("progress").with("done", progress.done).with("total", progress.total);
+                let line = Line::new("progress")
+                    .with("done", progress.done)
+                    .with("total", progress.total);
                 self.output.event(&line);
             }
         }
@@ -135,8 +153,14 @@ impl Events for Reporter {
 }
 
 fn named(outcome: &LicenseOutcome) -> String {
-    let why = outcome.why.as_deref().map_or(String::new(), |why| format!(": {}", keyferry_license::printable(why)));
-    format!("{} (key ID {}){why}", keyferry_license::printable(&outcome.title), outcome.key_id)
+    let why = outcome.why.as_deref().map_or(String::new(), |why| {
+        format!(": {}", keyferry_license::printable(why))
+    });
+    format!(
+        "{} (key ID {}){why}",
+        keyferry_license::printable(&outcome.title),
+        outcome.key_id
+    )
 }
 
 fn status_line(status: &Status) -> Line {
@@ -149,7 +173,11 @@ fn status_line(status: &Status) -> Line {
             .with("service", keyferry_license::printable(service))
             .with("url", keyferry_license::printable(url)),
         Status::ErrorWithUrl { url, .. } => line.with("url", keyferry_license::printable(url)),
-        Status::RestrictedLicense { key_id, license, title } => line
+        Status::RestrictedLicense {
+            key_id,
+            license,
+            title,
+        } => line
             .with("key_id", key_id.to_string())
             .with("license", license.to_string())
             .with("title", keyferry_license::printable(title)),
@@ -167,9 +195,10 @@ fn outcome_line(outcome: &LicenseOutcome) -> Line {
         .with("outcome", outcome.outcome.word())
         .with("why", outcome.why.as_deref().map(keyferry_license::printable));
     match outcome.outcome {
-        Outcome::Restored { slot: Some((slot, of)) } | Outcome::Reissued { slot: (slot, of) } => {
-            line.with("slot", slot).with("of", of)
+        Outcome::Restored {
+            slot: Some((slot, of)),
         }
+        | Outcome::Reissued { slot: (slot, of) } => line.with("slot", slot).with("of", of),
         _ => line,
     }
 }

@@ -27,7 +27,10 @@ pub fn from_json(rights: BTreeMap<String, LimitsJson>) -> Result<Vec<Right>, Str
             until: limits.until.as_deref().map(time).transpose()?,
             after_first_use: limits.first_use.as_deref().map(span).transpose()?,
         };
-        Ok(Right { action: action_name(action)?, limits })
+        Ok(Right {
+            action: action_name(action)?,
+            limits,
+        })
     };
     rights.into_iter().map(right).collect()
 }
@@ -37,20 +40,29 @@ pub fn parse_spec(spec: &str) -> Result<Right, String> {
     let (action, rest) = spec.split_once(':').unwrap_or((spec, ""));
     let mut limits = Limits::default();
     for part in rest.split(',').filter(|_| spec.contains(':')) {
-        let (name, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not a limit such as count=3"))?;
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("{part:?} is not a limit such as count=3"))?;
         let twice = match name {
             "count" => limits.count.replace(number(value)?).is_some(),
             "portion" => limits.portion.replace(number(value)?).is_some(),
             "from" => limits.from.replace(time(value)?).is_some(),
             "until" => limits.until.replace(time(value)?).is_some(),
             "first-use" => limits.after_first_use.replace(span(value)?).is_some(),
-            _ => return Err(format!("{name:?} is none of the limits count, portion, from, until, first-use")),
+            _ => {
+                return Err(format!(
+                    "{name:?} is none of the limits count, portion, from, until, first-use"
+                ));
+            }
         };
         if twice {
             return Err(format!("{name} is given twice"));
         }
     }
-    Ok(Right { action: action_name(action.to_owned())?, limits })
+    Ok(Right {
+        action: action_name(action.to_owned())?,
+        limits,
+    })
 }
 
 fn action_name(name: String) -> Result<Text<128>, String> {
@@ -58,19 +70,23 @@ fn action_name(name: String) -> Result<Text<128>, String> {
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a number up to {}", u32::MAX))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number up to {}", u32::MAX))
 }
 
 /// A date (its first second, UTC) or a time with its offset.
 fn time(text: &str) -> Result<u64, String> {
     let moment = match text.parse::<jiff::civil::Date>() {
-        Ok(date) if !text.contains(['T', 't', ' ']) => {
-            date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp()).ok()
-        }
+        Ok(date) if !text.contains(['T', 't', ' ']) => date
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map(|zoned| zoned.timestamp())
+            .ok(),
         _ => text.parse::<jiff::Timestamp>().ok(),
     };
     let seconds = moment.and_then(|moment| u64::try_from(moment.as_second()).ok());
-    seconds.ok_or_else(|| format!("{text:?} is neither a date such as 2026-01-31 nor a time such as 2026-01-31T18:00:00Z"))
+    seconds.ok_or_else(|| {
+        format!("{text:?} is neither a date such as 2026-01-31 nor a time such as 2026-01-31T18:00:00Z")
+    })
 }
 
 /// `90s`, `15m`, `12h`, `30d`, `2w`.
@@ -105,8 +121,17 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let bad = ["Play:", "Play:count", "Play:count=x", "Play:count=1,count=2", "Play:first-use=30", "Play:until=soon",
-            "Play:color=red", "Play:first-use=-1d", "Play:first-use=é"];
+        let bad = [
+            "Play:",
+            "Play:count",
+            "Play:count=x",
+            "Play:count=1,count=2",
+            "Play:first-use=30",
+            "Play:until=soon",
+            "Play:color=red",
+            "Play:first-use=-1d",
+            "Play:first-use=é",
+        ];
         for spec in bad {
             assert!(parse_spec(spec).is_err(), "{spec}");
         }
@@ -117,7 +142,10 @@ mod tests {
         let json = r#"{"Backup":{},"Play":{"count":3,"portion":3,"first-use":"2w","from":"2026-01-01"}}"#;
         let rights = from_json(serde_json::from_str(json).unwrap()).unwrap();
         assert_eq!(rights.len(), 2);
-        assert_eq!(rights[1], parse_spec("Play:count=3,portion=3,first-use=2w,from=2026-01-01").unwrap());
+        assert_eq!(
+            rights[1],
+            parse_spec("Play:count=3,portion=3,first-use=2w,from=2026-01-01").unwrap()
+        );
         assert!(serde_json::from_str::<LimitsJson>(r#"{"counts":3}"#).is_err());
     }
 }

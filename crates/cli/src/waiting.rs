@@ -9,7 +9,10 @@ use crate::words;
 /// Says which issuers wait for trust.
 pub fn for_trust(output: &Output, failed: &mut Failed, issuers: &[IssuerToTrust]) {
     for issuer in issuers {
-        let (name, url) = (keyferry_license::printable(&issuer.name), keyferry_license::printable(&issuer.service_url));
+        let (name, url) = (
+            keyferry_license::printable(&issuer.name),
+            keyferry_license::printable(&issuer.service_url),
+        );
         output.event(
             &Line::new("trust-needed")
                 .with("name", name.as_str())
@@ -29,7 +32,10 @@ pub fn for_trust(output: &Output, failed: &mut Failed, issuers: &[IssuerToTrust]
 /// Says which services wait for consent, and to what.
 pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeeded]) {
     for service in services {
-        let (name, url) = (keyferry_license::printable(&service.name), keyferry_license::printable(&service.url));
+        let (name, url) = (
+            keyferry_license::printable(&service.name),
+            keyferry_license::printable(&service.url),
+        );
         output.event(
             &Line::new("consent-needed")
                 .with("name", name.as_str())
@@ -38,8 +44,8 @@ pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeed
                 .with("licenses", service.licenses),
         );
         failed.hints.push(format!(
-            "{} wait for the service {name} at {url}, which does not know this computer yet: individualizing sends it \
-             this computer's public keys and its name, and nothing was sent so far",
+            "for {}: the service {name} at {url} does not know this computer yet; individualizing sends it this \
+             computer's public keys and its name, and nothing was sent so far",
             words::count(service.licenses, "license")
         ));
     }
@@ -49,18 +55,18 @@ pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeed
 pub fn reason(word: &str) -> &str {
     match word {
         "limit" => "the limit of computers is reached",
-        "issuer-not-accepted" => "their issuer is not accepted on this computer",
+        "issuer-not-accepted" => "the issuer is not accepted on this computer",
         "needs-individualization" => "the service does not know this computer yet",
         "service-unavailable" => "the service can't be reached",
         "service-busy" => "the service asks to come back later",
-        "other-computer" => "they were issued to another computer",
+        "other-computer" => "issued to another computer",
         "backup-corrupt" => "the backup is damaged there",
-        "revoked" => "their issuer revoked them",
-        "released" => "this computer gave them back",
-        "expired" => "they are expired",
+        "revoked" => "revoked by the issuer",
+        "released" => "given back by this computer",
+        "expired" => "expired",
         "refused" => "the service refused",
         "canceled" => "canceled",
-        "failure" => "they are not what they should be",
+        "failure" => "not what it should be",
         other => other,
     }
 }

@@ -23,13 +23,18 @@ pub fn kind_word(kind: CardKind) -> &'static str {
 /// A thumbprint in groups of eight digits, to be compared by eye.
 pub fn grouped(thumbprint: &Thumbprint) -> String {
     let digits = thumbprint.to_string();
-    let groups: Vec<&str> = (0..digits.len()).step_by(8).filter_map(|at| digits.get(at..at + 8)).collect();
+    let groups: Vec<&str> = (0..digits.len())
+        .step_by(8)
+        .filter_map(|at| digits.get(at..at + 8))
+        .collect();
     groups.join(" ")
 }
 
 /// A time as RFC 3339, UTC.
 pub fn time(unix: u64) -> String {
-    let time = i64::try_from(unix).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = i64::try_from(unix)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| format!("{unix} s after 1970"), |time| time.to_string())
 }
 
@@ -58,14 +63,23 @@ pub fn size(bytes: u64) -> String {
 /// A span of time in its largest unit that leaves nothing over: `30d`, `90m`.
 pub fn span(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m")];
-    let unit = UNITS.iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
-    unit.map_or_else(|| format!("{seconds}s"), |(length, name)| format!("{}{name}", seconds / length))
+    let unit = UNITS
+        .iter()
+        .find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
+    unit.map_or_else(
+        || format!("{seconds}s"),
+        |(length, name)| format!("{}{name}", seconds / length),
+    )
 }
 
 /// A right as `--right` takes it.
 pub fn right(right: &Right) -> String {
     let limits = limits(&right.limits);
-    if limits.is_empty() { right.action.shown() } else { format!("{}:{limits}", right.action.shown()) }
+    if limits.is_empty() {
+        right.action.shown()
+    } else {
+        format!("{}:{limits}", right.action.shown())
+    }
 }
 
 /// All rights of a grant.
@@ -82,7 +96,9 @@ fn limits(limits: &Limits) -> String {
         limits.portion.map(|n| format!("portion={n}")),
         limits.from.map(|at| format!("from={}", time(at))),
         limits.until.map(|at| format!("until={}", time(at))),
-        limits.after_first_use.map(|seconds| format!("first-use={}", span(seconds))),
+        limits
+            .after_first_use
+            .map(|seconds| format!("first-use={}", span(seconds))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(",")
 }

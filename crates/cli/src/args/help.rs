@@ -49,7 +49,10 @@ mod tests {
 
     #[test]
     fn every_command_stands_in_one_group() {
-        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut grouped: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| names.iter().copied())
+            .collect();
         grouped.sort_unstable();
         let all = Cli::command();
         let mut known: Vec<&str> = all.get_subcommands().map(|sub| sub.get_name()).collect();
@@ -75,7 +78,10 @@ mod tests {
         flags(&Cli::command(), &mut found);
         assert!(found.iter().any(|id| id == "key_file"));
         for secret in ["key", "content_key", "passphrase", "password", "secret"] {
-            assert!(!found.iter().any(|id| id == secret), "--{secret} would show a secret to everybody");
+            assert!(
+                !found.iter().any(|id| id == secret),
+                "--{secret} would show a secret to everybody"
+            );
         }
     }
 }

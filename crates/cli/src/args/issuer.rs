@@ -64,7 +64,15 @@ pub struct IssueArgs {
 }
 
 const ONE_LICENSE: [&str; 9] = [
-    "title", "kind", "key_id", "rights", "computers", "subject", "priority", "parent", "key_file",
+    "title",
+    "kind",
+    "key_id",
+    "rights",
+    "computers",
+    "subject",
+    "priority",
+    "parent",
+    "key_file",
 ];
 
 /// One license by flags.

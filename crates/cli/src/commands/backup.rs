@@ -16,12 +16,18 @@ use crate::words;
 /// Makes the backup, or says what it would hold.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
     let Some(folder) = &args.dir else {
-        return Err(keyferry::Error::NoPath { property: BACKUP_PATH }.into());
+        return Err(keyferry::Error::NoPath {
+            property: BACKUP_PATH,
+        }
+        .into());
     };
     if !args.unencrypted && !args.dry_run {
         return Err(unencrypted_only(context, folder, args.overwrite));
     }
-    let options = BackupOptions { folder: Some(folder.clone()), overwrite: args.overwrite };
+    let options = BackupOptions {
+        folder: Some(folder.clone()),
+        overwrite: args.overwrite,
+    };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
     let started = Instant::now();
     let result = if args.dry_run {
@@ -80,17 +86,28 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
     if dry_run {
         output.text(format_args!("would back up {licenses} to {path}"));
     } else {
-        let replaced = if report.replaced { ", in place of the earlier one" } else { "" };
+        let replaced = if report.replaced {
+            ", in place of the earlier one"
+        } else {
+            ""
+        };
         let size = words::size(report.bytes);
         let seconds = started.elapsed().as_secs_f64();
-        output.text(format_args!("backed up {licenses} to {path}{replaced} ({size}, {seconds:.2} s)"));
+        output.text(format_args!(
+            "backed up {licenses} to {path}{replaced} ({size}, {seconds:.2} s)"
+        ));
     }
     if counts.total == 0 {
         output.text("there are no licenses on this computer, so the backup holds none");
     }
     if counts.restricted > 0 {
-        let (licenses, stay) = (words::count(counts.restricted, "license"), if counts.restricted == 1 { "stays" } else { "stay" });
-        output.text(format_args!("{licenses} {stay} here, because the issuer does not let them leave this computer:"));
+        let (licenses, stay) = (
+            words::count(counts.restricted, "license"),
+            if counts.restricted == 1 { "stays" } else { "stay" },
+        );
+        output.text(format_args!(
+            "{licenses} {stay} here, because the issuer does not let them leave this computer:"
+        ));
         reporter.name_licenses("restricted");
     }
     if !dry_run {

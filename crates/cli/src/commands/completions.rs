@@ -8,6 +8,8 @@ use crate::failed::Result;
 pub fn run(context: &Context, args: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::command(), "keyferry", &mut script);
-    context.output.document("completions", &String::from_utf8_lossy(&script));
+    context
+        .output
+        .document("completions", &String::from_utf8_lossy(&script));
     Ok(())
 }

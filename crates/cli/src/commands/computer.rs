@@ -22,7 +22,11 @@ pub fn run(context: &Context, command: &ComputerCommand) -> Result<()> {
             }
             let name = keyferry_license::printable(&store.name()?);
             context.output.text(&name);
-            context.output.event(&Line::new("computer").with("name", name).with("id", store.id().to_string()));
+            context.output.event(
+                &Line::new("computer")
+                    .with("name", name)
+                    .with("id", store.id().to_string()),
+            );
             Ok(())
         }
     }

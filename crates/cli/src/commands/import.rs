@@ -25,11 +25,18 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<()> {
     let report = restorer.import(&files, &args.trust, reporter.clone());
     reporter.done();
     let report = report?;
-    let bad = report.bad_files.iter().map(|(path, why)| (path.clone(), keyferry_license::printable(why)));
+    let bad = report
+        .bad_files
+        .iter()
+        .map(|(path, why)| (path.clone(), keyferry_license::printable(why)));
     let skipped: Vec<(PathBuf, String)> = found.skipped.into_iter().chain(bad).collect();
     for (path, why) in &skipped {
-        context.output.text(format_args!("skipped {}: {why}", path.display()));
-        let line = Line::new("skipped").with("path", path.display().to_string()).with("why", why.as_str());
+        context
+            .output
+            .text(format_args!("skipped {}: {why}", path.display()));
+        let line = Line::new("skipped")
+            .with("path", path.display().to_string())
+            .with("why", why.as_str());
         context.output.event(&line);
     }
     summarize(context, &report, skipped.len(), started);
@@ -51,13 +58,23 @@ fn tell(context: &Context, report: &ImportReport, reporter: &Reporter, started: 
     let (output, counts) = (&context.output, &report.counts);
     let seconds = started.elapsed().as_secs_f64();
     if counts.restored > 0 {
-        output.text(format_args!("imported {} ({seconds:.2} s)", words::count(counts.restored, "license")));
+        output.text(format_args!(
+            "imported {} ({seconds:.2} s)",
+            words::count(counts.restored, "license")
+        ));
     }
     if counts.already_here > 0 {
-        output.text(format_args!("{} here already", words::count(counts.already_here, "license")));
+        output.text(format_args!(
+            "{} here already",
+            words::count(counts.already_here, "license")
+        ));
     }
     for (word, count) in &counts.failed {
-        output.text(format_args!("{} not imported: {}", words::count(*count, "license"), waiting::reason(word)));
+        output.text(format_args!(
+            "{} not imported: {}",
+            words::count(*count, "license"),
+            waiting::reason(word)
+        ));
         reporter.name_licenses(word);
     }
 }
@@ -72,7 +89,11 @@ fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: 
     };
     let message = match failure {
         Failure::NotAllStored if counts.all_failed() > 0 => {
-            format!("{} of {} licenses were not imported", counts.all_failed(), counts.total)
+            format!(
+                "{} of {} licenses were not imported",
+                counts.all_failed(),
+                counts.total
+            )
         }
         Failure::NotAllStored => format!("{} skipped", words::count(skipped as u64, "file")),
         _ if counts.total == 0 => "there was no license to import".into(),
@@ -84,8 +105,15 @@ fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: 
         return Err(failed);
     }
     let mut command = vec![context.program(), "import".into()];
-    command.extend(args.paths.iter().map(|path| words::quoted(&path.display().to_string())));
-    let named = args.trust.iter().chain(report.issuers_to_trust.iter().map(|issuer| &issuer.thumbprint));
+    command.extend(
+        args.paths
+            .iter()
+            .map(|path| words::quoted(&path.display().to_string())),
+    );
+    let named = args
+        .trust
+        .iter()
+        .chain(report.issuers_to_trust.iter().map(|issuer| &issuer.thumbprint));
     command.extend(named.map(|thumbprint| format!("--trust {thumbprint}")));
     Err(failed.hint(format!("if you agree: {}", command.join(" "))))
 }

@@ -25,7 +25,11 @@ const LINE_LIMIT: u64 = 64 * 1024;
 pub fn run(context: &Context, command: IssuerCommand) -> Result<()> {
     match command {
         IssuerCommand::Init { dir, name, url } => init(&context.output, &dir, &name, &url),
-        IssuerCommand::Card { dir, output, overwrite } => {
+        IssuerCommand::Card {
+            dir,
+            output,
+            overwrite,
+        } => {
             let card = files::read_card(&dir.join(CARD), CardKind::Issuer)?;
             cards::write(&context.output, &card, output.as_deref(), overwrite)
         }
@@ -36,25 +40,38 @@ pub fn run(context: &Context, command: IssuerCommand) -> Result<()> {
 fn init(output: &Output, dir: &Path, name: &str, urls: &[String]) -> Result<()> {
     for url in urls {
         if !(url.starts_with("https://") || url.starts_with("http://")) {
-            let message = format!("{:?} is not an address of the web", keyferry_license::printable(url));
+            let message = format!(
+                "{:?} is not an address of the web",
+                keyferry_license::printable(url)
+            );
             return Err(Failed::usage(message).hint("give it as https://…"));
         }
     }
     let (key_file, card_file) = (dir.join(KEY), dir.join(CARD));
     for file in [&key_file, &card_file] {
         if file.symlink_metadata().is_ok() {
-            let message = format!("{} is there already, and an issuer's files are never overwritten", file.display());
-            return Err(Failed::other(message).because("file-exists").hint("choose another folder"));
+            let message = format!(
+                "{} is there already, and an issuer's files are never overwritten",
+                file.display()
+            );
+            return Err(Failed::other(message)
+                .because("file-exists")
+                .hint("choose another folder"));
         }
     }
     let key = IssuerKey::generate()?;
-    let card = key.card(name, urls, now()).map_err(|e| Failed::usage(e.to_string()))?;
+    let card = key
+        .card(name, urls, now())
+        .map_err(|e| Failed::usage(e.to_string()))?;
     std::fs::create_dir_all(dir).map_err(|e| Failed::file("make", dir, &e))?;
     files::write_new(&key_file, false, Readers::Owner, key.to_armor()?.as_bytes())?;
     let text = armor::write(armor::CARD, card.as_bytes())?;
     files::write_new(&card_file, false, Readers::Everybody, text.as_bytes())?;
     output.text(format_args!("{} is an issuer now", card.name.shown()));
-    output.text(format_args!("  thumbprint  {}", words::grouped(&card.thumbprint())));
+    output.text(format_args!(
+        "  thumbprint  {}",
+        words::grouped(&card.thumbprint())
+    ));
     output.text(format_args!("  key         {}", key_file.display()));
     output.text(format_args!("  card        {}", card_file.display()));
     output.event(
@@ -70,7 +87,8 @@ fn init(output: &Output, dir: &Path, name: &str, urls: &[String]) -> Result<()> 
 
 fn issue(output: &Output, args: IssueArgs) -> Result<()> {
     let key_file = args.dir.join(KEY);
-    let key = IssuerKey::from_armor(&files::read_small(&key_file)?).map_err(|e| Failed::document(&key_file, &e))?;
+    let key =
+        IssuerKey::from_armor(&files::read_small(&key_file)?).map_err(|e| Failed::document(&key_file, &e))?;
     let press = Press::new(
         key,
         files::read_card(&args.dir.join(CARD), CardKind::Issuer)?,
@@ -94,7 +112,9 @@ fn issue(output: &Output, args: IssueArgs) -> Result<()> {
     if let Some((license, key_id)) = only {
         output.summarize("license", license.to_string());
         output.summarize("key_id", key_id.to_string());
-        output.note(format_args!("issued license {license} for key ID {key_id} to {to}"));
+        output.note(format_args!(
+            "issued license {license} for key ID {key_id} to {to}"
+        ));
     } else {
         output.note(format_args!("issued {} to {to}", words::count(issued, "license")));
     }
@@ -105,14 +125,19 @@ fn single_wish(args: &IssueArgs) -> Result<Wish> {
     let one = &args.one;
     let key = one.key_file.as_deref().map(|file| {
         let bytes = files::read_small(file)?;
-        issue::key_from_text(&bytes).map_err(|why| Failed::other(format!("{}: {why}", file.display())).because("bad-document"))
+        issue::key_from_text(&bytes)
+            .map_err(|why| Failed::other(format!("{}: {why}", file.display())).because("bad-document"))
     });
     Ok(Wish {
         title: one.title.clone().unwrap_or_default(),
         kind: one.kind.clone(),
         key_id: one.key_id,
         key: key.transpose()?,
-        rights: if one.rights.is_empty() { issue::play_alone() } else { one.rights.clone() },
+        rights: if one.rights.is_empty() {
+            issue::play_alone()
+        } else {
+            one.rights.clone()
+        },
         computers: one.computers,
         subject: one.subject.clone(),
         priority: one.priority,
@@ -133,8 +158,17 @@ impl<'a> Desk<'a> {
     fn new(output: &'a Output, press: Press, args: &IssueArgs) -> Result<Self> {
         let licenses = files::named(args.output.as_deref());
         let licenses = licenses.map(|file| NewFile::create(file, args.overwrite, Readers::Everybody));
-        let keys = args.keys_out.as_deref().map(|file| NewFile::create(file, false, Readers::Owner));
-        Ok(Self { output, press, licenses: licenses.transpose()?, keys: keys.transpose()?, issued: 0 })
+        let keys = args
+            .keys_out
+            .as_deref()
+            .map(|file| NewFile::create(file, false, Readers::Owner));
+        Ok(Self {
+            output,
+            press,
+            licenses: licenses.transpose()?,
+            keys: keys.transpose()?,
+            issued: 0,
+        })
     }
 
     fn issue(&mut self, wish: Wish) -> Result<(LicenseId, KeyId)> {
@@ -154,7 +188,8 @@ impl<'a> Desk<'a> {
         for number in 1u64.. {
             line.clear();
             let read = Read::take(&mut lines, LINE_LIMIT).read_until(b'\n', &mut line);
-            let read = read.map_err(|e| Failed::other(format!("line {number}: {}", crate::failed::plain(&e))))?;
+            let read =
+                read.map_err(|e| Failed::other(format!("line {number}: {}", crate::failed::plain(&e))))?;
             if read == 0 {
                 break;
             }
@@ -166,7 +201,10 @@ impl<'a> Desk<'a> {
                 continue;
             }
             let wish = Wish::from_json(&line).map_err(bad)?;
-            self.issue(wish).map_err(|failed| Failed { message: format!("line {number}: {}", failed.message), ..failed })?;
+            self.issue(wish).map_err(|failed| Failed {
+                message: format!("line {number}: {}", failed.message),
+                ..failed
+            })?;
         }
         if self.issued == 0 {
             return Err(Failed::other("there is no license to issue").because("bad-document"));
@@ -175,7 +213,9 @@ impl<'a> Desk<'a> {
     }
 
     fn deliver(&mut self) -> Result<()> {
-        let Some(block) = self.press.block()? else { return Ok(()) };
+        let Some(block) = self.press.block()? else {
+            return Ok(());
+        };
         match &mut self.licenses {
             Some(file) => file.write(block.as_bytes()),
             None => {

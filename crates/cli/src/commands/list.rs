@@ -78,7 +78,10 @@ fn license_line(output: &Output, grant: &Grant) {
             .with("key_id", grant.key_id.to_string())
             .with("kind", grant.kind.shown())
             .with("title", grant.title.shown())
-            .with("rights", grant.rights.iter().map(words::right).collect::<Vec<_>>()),
+            .with(
+                "rights",
+                grant.rights.iter().map(words::right).collect::<Vec<_>>(),
+            ),
     );
 }
 
@@ -93,7 +96,9 @@ fn backups(context: &Context, folder: &Path) -> Result<()> {
             Ok(backup) => backup_line(output, &path, found.stage, &backup),
             Err(failed) => {
                 output.text(format_args!("{}  unreadable: {}", found.name, failed.message));
-                let line = Line::new("backup").with("path", path.display().to_string()).with("state", "unreadable");
+                let line = Line::new("backup")
+                    .with("path", path.display().to_string())
+                    .with("state", "unreadable");
                 output.item(&line.with("why", failed.message));
             }
         }
@@ -116,8 +121,14 @@ fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
         (Stage::Current, ..) => "complete",
         _ => "left-over",
     };
-    let shown = licenses.map_or_else(|| "an unknown number of licenses".into(), |n| words::count(n, "license"));
-    let file = path.file_name().map_or_else(|| path.as_os_str().to_string_lossy(), |name| name.to_string_lossy());
+    let shown = licenses.map_or_else(
+        || "an unknown number of licenses".into(),
+        |n| words::count(n, "license"),
+    );
+    let file = path.file_name().map_or_else(
+        || path.as_os_str().to_string_lossy(),
+        |name| name.to_string_lossy(),
+    );
     output.text(format_args!(
         "{file}  {name} ({})  {}  {shown}  {}  {}",
         id.short(),

@@ -16,7 +16,10 @@ use crate::words;
 /// Restores, or says what a restore would do.
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
     let Some(path) = &args.path else {
-        return Err(keyferry::Error::NoPath { property: RESTORE_PATH }.into());
+        return Err(keyferry::Error::NoPath {
+            property: RESTORE_PATH,
+        }
+        .into());
     };
     let options = RestoreOptions {
         path: Some(path.clone()),
@@ -50,14 +53,23 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
 fn summarize(context: &Context, report: &RestoreReport, started: Instant) {
     let (output, counts) = (&context.output, &report.counts);
     output.summarize("path", report.path.display().to_string());
-    output.summarize("from", report.from.as_ref().map(|(computer, _)| computer.to_string()));
+    output.summarize(
+        "from",
+        report.from.as_ref().map(|(computer, _)| computer.to_string()),
+    );
     output.summarize("licenses", counts.total);
     output.summarize("restored", counts.restored);
     output.summarize("reissued", counts.reissued);
     output.summarize("already_here", counts.already_here);
     output.summarize("asks_service", counts.asks_service);
     output.summarize("failed", serde_json::json!(counts.failed));
-    output.summarize("refusal_url", report.pages.first().map(|page| keyferry_license::printable(&page.url)));
+    output.summarize(
+        "refusal_url",
+        report
+            .pages
+            .first()
+            .map(|page| keyferry_license::printable(&page.url)),
+    );
     output.summarize("damage", report.damage.len());
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
@@ -66,7 +78,10 @@ fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run:
     let (output, counts) = (&context.output, &report.counts);
     if let Some((computer, name)) = &report.from {
         let made = words::time(report.created);
-        output.text(format_args!("the backup of {name} ({}), made on {made}", computer.short()));
+        output.text(format_args!(
+            "the backup of {name} ({}), made on {made}",
+            computer.short()
+        ));
     }
     for damage in &report.damage {
         output.warning(keyferry_license::printable(damage));
@@ -74,32 +89,52 @@ fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run:
     let would = if dry_run { "would be " } else { "" };
     let seconds = format!(" ({:.2} s)", started.elapsed().as_secs_f64());
     let seconds = if dry_run { "" } else { seconds.as_str() };
-    let places = reporter.places().map(|places| format!(", {places}")).unwrap_or_default();
+    let places = reporter
+        .places()
+        .map(|places| format!(", {places}"))
+        .unwrap_or_default();
     let here = counts.restored + counts.reissued;
     if here > 0 || (counts.asks_service == 0 && counts.already_here == 0 && report.failure.is_none()) {
-        output.text(format_args!("{} {would}restored{places}{seconds}", words::count(here, "license")));
+        output.text(format_args!(
+            "{} {would}restored{places}{seconds}",
+            words::count(here, "license")
+        ));
     }
     if counts.reissued > 0 {
         let reissued = words::count(counts.reissued, "license");
-        output.text(format_args!("  {reissued} of them had been here before and took no new place"));
+        output.text(format_args!(
+            "  {reissued} of them had been here before and took no new place"
+        ));
     }
     if counts.already_here > 0 {
-        output.text(format_args!("{} here already", words::count(counts.already_here, "license")));
+        output.text(format_args!(
+            "{} here already",
+            words::count(counts.already_here, "license")
+        ));
     }
     if counts.asks_service > 0 {
-        output.text(format_args!("{} would be asked of the service", words::count(counts.asks_service, "license")));
+        output.text(format_args!(
+            "{} would be asked of the service",
+            words::count(counts.asks_service, "license")
+        ));
     }
     if counts.total == 0 && report.failure.is_none() {
         output.text("the backup holds no licenses");
     }
     for (word, count) in &counts.failed {
-        output.text(format_args!("{} not restored: {}", words::count(*count, "license"), waiting::reason(word)));
+        output.text(format_args!(
+            "{} not restored: {}",
+            words::count(*count, "license"),
+            waiting::reason(word)
+        ));
         reporter.name_licenses(word);
     }
     for page in &report.pages {
         let url = keyferry_license::printable(&page.url);
         output.text(format_args!("why, and what can be done: {url}"));
-        let line = Line::new("page").with("reason", page.failure.word()).with("hr", page.failure.hresult().to_string());
+        let line = Line::new("page")
+            .with("reason", page.failure.word())
+            .with("hr", page.failure.hresult().to_string());
         output.event(&line.with("url", url));
     }
 }
@@ -119,9 +154,20 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
         return failed;
     }
     let mut command = vec![context.program(), "restore".into()];
-    command.extend(args.path.as_ref().map(|path| words::quoted(&path.display().to_string())));
-    command.extend(args.from.as_ref().map(|from| format!("--from {}", words::quoted(from))));
-    let named = args.trust.iter().chain(report.issuers_to_trust.iter().map(|issuer| &issuer.thumbprint));
+    command.extend(
+        args.path
+            .as_ref()
+            .map(|path| words::quoted(&path.display().to_string())),
+    );
+    command.extend(
+        args.from
+            .as_ref()
+            .map(|from| format!("--from {}", words::quoted(from))),
+    );
+    let named = args
+        .trust
+        .iter()
+        .chain(report.issuers_to_trust.iter().map(|issuer| &issuer.thumbprint));
     command.extend(named.map(|thumbprint| format!("--trust {thumbprint}")));
     if args.individualize || !report.consents_needed.is_empty() {
         command.push("--individualize".into());

@@ -18,12 +18,19 @@ use crate::words;
 /// Serves.
 pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     if !args.listen.ip().is_loopback() {
-        return Err(Failed::usage(format!("{} can be reached from outside, and plain http is for this computer only", args.listen))
-            .hint("listen on 127.0.0.1, behind a server that speaks https, and name its address with --url"));
+        return Err(Failed::usage(format!(
+            "{} can be reached from outside, and plain http is for this computer only",
+            args.listen
+        ))
+        .hint("listen on 127.0.0.1, behind a server that speaks https, and name its address with --url"));
     }
-    let issuers = args.issuer.iter().map(|path| files::read_card(path, CardKind::Issuer));
+    let issuers = args
+        .issuer
+        .iter()
+        .map(|path| files::read_card(path, CardKind::Issuer));
     let issuers = issuers.collect::<Result<Vec<_>>>()?;
-    let unbound = |e: std::io::Error| Failed::other(format!("can't listen on {}: {}", args.listen, plain(&e)));
+    let unbound =
+        |e: std::io::Error| Failed::other(format!("can't listen on {}: {}", args.listen, plain(&e)));
     let listener = TcpListener::bind(args.listen).map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     let url = match &args.url {
@@ -34,7 +41,13 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let stop = shutdown.clone();
     signals::on_interrupt(move || stop.request())?;
     let (dir, name) = (args.dir.clone(), args.name.clone());
-    let service = Service::open(ServiceConfig { dir, name, url, issuers, policy: Policy::default() })?;
+    let service = Service::open(ServiceConfig {
+        dir,
+        name,
+        url,
+        issuers,
+        policy: Policy::default(),
+    })?;
     announce(context, args, &service, &address.to_string());
     serve(listener, Arc::new(service), &shutdown)?;
     context.output.note("stopped");
@@ -49,7 +62,9 @@ fn checked(url: &str) -> Result<String> {
         let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         host.trim_matches(['[', ']']).to_owned()
     };
-    let local = |host: String| host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let local = |host: String| {
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
     let fits = match url.split_once("://") {
         Some(("https", rest)) => !host(rest).is_empty(),
         Some(("http", rest)) => local(host(rest)),
@@ -76,7 +91,10 @@ fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &st
     );
     output.text(format_args!("{} listens at {address}", card.name.shown()));
     output.text(format_args!("  address     {}", service.url()));
-    output.text(format_args!("  thumbprint  {}", words::grouped(&card.thumbprint())));
+    output.text(format_args!(
+        "  thumbprint  {}",
+        words::grouped(&card.thumbprint())
+    ));
     output.text(format_args!("  card        {}", file.display()));
     output.text(format_args!("  issuers     {}", service.issuer_count()));
     output.flush();
@@ -91,10 +109,21 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_computer() {
-        for good in ["https://example.org/keyferry/", "http://127.0.0.1:80", "http://[::1]:8467", "http://localhost:1"] {
+        for good in [
+            "https://example.org/keyferry/",
+            "http://127.0.0.1:80",
+            "http://[::1]:8467",
+            "http://localhost:1",
+        ] {
             assert!(checked(good).is_ok(), "{good}");
         }
-        for bad in ["http://example.org", "http://127.0.0.1.example.org", "ftp://example.org", "example.org", "https://"] {
+        for bad in [
+            "http://example.org",
+            "http://127.0.0.1.example.org",
+            "ftp://example.org",
+            "example.org",
+            "https://",
+        ] {
             assert!(checked(bad).is_err(), "{bad}");
         }
     }

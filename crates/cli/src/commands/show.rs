@@ -24,7 +24,9 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
     let (license, key_id) = (text.parse::<LicenseId>(), text.parse::<KeyId>());
     if license.is_err() && key_id.is_err() {
         let shown = keyferry_license::printable(&args.what.to_string_lossy());
-        return Err(Failed::usage(format!("{shown} is neither a file nor a license ID nor a key ID")));
+        return Err(Failed::usage(format!(
+            "{shown} is neither a file nor a license ID nor a key ID"
+        )));
     }
     let store = context.store()?;
     let mut found: Vec<StoredLicense> = Vec::new();
@@ -39,11 +41,15 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
         found = store.licenses_for(&key_id)?;
     }
     if found.is_empty() {
-        return Err(Failed::other(format!("there is no license {text} on this computer"))
-            .because("no-license")
-            .hint("`keyferry list` shows what is here"));
+        return Err(
+            Failed::other(format!("there is no license {text} on this computer"))
+                .because("no-license")
+                .hint("`keyferry list` shows what is here"),
+        );
     }
-    found.iter().try_for_each(|stored| license_here(context, &store, stored))
+    found
+        .iter()
+        .try_for_each(|stored| license_here(context, &store, stored))
 }
 
 fn license_here(context: &Context, store: &Store, stored: &StoredLicense) -> Result<()> {
@@ -62,19 +68,28 @@ fn license_here(context: &Context, store: &Store, stored: &StoredLicense) -> Res
         output.text("  not used    its issuer is not accepted on this computer");
     }
     for (right, state) in &left {
-        output.text(format_args!("  left        {}: {}", right.action.shown(), left_of(right, state)));
+        output.text(format_args!(
+            "  left        {}: {}",
+            right.action.shown(),
+            left_of(right, state)
+        ));
     }
     let left = left.iter().map(|(right, state)| {
         serde_json::json!({"action": right.action.shown(), "left": right.limits.count.map(|_| state.left),
             "first_use": state.first_use})
     });
-    let line = grant_line(&grant).with("accepted", accepted).with("state", left.collect::<Vec<_>>());
+    let line = grant_line(&grant)
+        .with("accepted", accepted)
+        .with("state", left.collect::<Vec<_>>());
     output.event(&line);
     Ok(())
 }
 
 fn left_of(right: &Right, state: &UsageState) -> String {
-    let uses = right.limits.count.map(|count| format!("{} of {}", state.left, words::count(count.into(), "use")));
+    let uses = right
+        .limits
+        .count
+        .map(|count| format!("{} of {}", state.left, words::count(count.into(), "use")));
     let end = right.limits.after_first_use.map(|seconds| match state.first_use {
         None => format!("{} from the first use on", words::span(seconds)),
         Some(first) => format!("until {}", words::time(first.saturating_add(seconds))),
@@ -86,7 +101,10 @@ fn grant_text(output: &Output, grant: &Grant, issuer: Option<&str>) {
     output.text(format_args!("license {}: {}", grant.license, grant.title.shown()));
     output.text(format_args!("  kind        {}", grant.kind.shown()));
     output.text(format_args!("  key ID      {}", words::key_id(&grant.key_id)));
-    output.text(format_args!("  issuer      {}", issuer.unwrap_or("whose card is not here")));
+    output.text(format_args!(
+        "  issuer      {}",
+        issuer.unwrap_or("whose card is not here")
+    ));
     output.text(format_args!("              {}", words::grouped(&grant.issuer)));
     output.text(format_args!("  service     {}", words::grouped(&grant.service)));
     output.text(format_args!("  issued to   {}", words::grouped(&grant.origin)));
@@ -117,7 +135,10 @@ fn grant_line(grant: &Grant) -> Line {
         .with("key_id", grant.key_id.to_string())
         .with("kind", grant.kind.shown())
         .with("title", grant.title.shown())
-        .with("rights", grant.rights.iter().map(words::right).collect::<Vec<_>>())
+        .with(
+            "rights",
+            grant.rights.iter().map(words::right).collect::<Vec<_>>(),
+        )
         .with("computers", grant.computers())
         .with("may_be_backed_up", grant.rights.may_be_backed_up())
         .with("priority", grant.priority)
@@ -150,7 +171,10 @@ fn licenses(output: &Output, path: &Path, block: &LicenseFile, shown: &mut Shown
     let (issuer, service) = block.cards().map_err(failed)?;
     let cards = (block.issuer.clone(), block.service.clone());
     if shown.as_ref() != Some(&cards) {
-        output.text(format_args!("licenses for the computer {}", words::grouped(&block.computer)));
+        output.text(format_args!(
+            "licenses for the computer {}",
+            words::grouped(&block.computer)
+        ));
         cards::show(output, &issuer, now());
         cards::show(output, &service, now());
         *shown = Some(cards);
@@ -175,7 +199,10 @@ fn backup(output: &Output, backup: &Backup) {
     let (licenses, signed) = match backup.footer() {
         FooterState::Signed { licenses, documents } => {
             let documents = words::count(*documents, "document");
-            output.text(format_args!("  holds       {}, {documents}, signed", words::count(*licenses, "license")));
+            output.text(format_args!(
+                "  holds       {}, {documents}, signed",
+                words::count(*licenses, "license")
+            ));
             (Some(*licenses), "signed")
         }
         FooterState::Missing => {
@@ -183,7 +210,10 @@ fn backup(output: &Output, backup: &Backup) {
             (None, "missing")
         }
         FooterState::Broken(why) => {
-            output.text(format_args!("  signature   proves nothing: {}", keyferry_license::printable(why)));
+            output.text(format_args!(
+                "  signature   proves nothing: {}",
+                keyferry_license::printable(why)
+            ));
             (None, "broken")
         }
     };
@@ -201,7 +231,14 @@ fn backup(output: &Output, backup: &Backup) {
             .with("encrypted", false)
             .with("licenses", licenses)
             .with("signature", signed)
-            .with("damage", backup.findings().iter().map(ToString::to_string).collect::<Vec<_>>()),
+            .with(
+                "damage",
+                backup
+                    .findings()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>(),
+            ),
     );
     for card in header.issuers.iter().chain(&header.services) {
         cards::show(output, card, now());

@@ -38,8 +38,9 @@ fn add(context: &Context, file: &Path, thumbprint: Option<&Thumbprint>) -> Resul
         issuers.retain(|issuer| issuer.card.thumbprint() == *thumbprint);
         if issuers.is_empty() {
             let message = "the thumbprint is not the one in the file, so nothing was accepted";
-            return Err(Failed::new(Failure::IssuerNotAccepted, message)
-                .hint("ask the issuer for its thumbprint again, and do not use the file if they still differ"));
+            return Err(Failed::new(Failure::IssuerNotAccepted, message).hint(
+                "ask the issuer for its thumbprint again, and do not use the file if they still differ",
+            ));
         }
     }
     let store = context.store()?;
@@ -51,10 +52,15 @@ fn add(context: &Context, file: &Path, thumbprint: Option<&Thumbprint>) -> Resul
             continue;
         }
         if thumbprint.is_none() && !agreed(context, file, &issuer)? {
-            return Err(Failed::new(Failure::IssuerNotAccepted, format!("{name} was not accepted")));
+            return Err(Failed::new(
+                Failure::IssuerNotAccepted,
+                format!("{name} was not accepted"),
+            ));
         }
         store.accept_root(&issuer.card, issuer.host.as_deref(), now())?;
-        context.output.text(format_args!("{name} is accepted on this computer now"));
+        context
+            .output
+            .text(format_args!("{name} is accepted on this computer now"));
         let line = Line::new("accepted").with("name", name);
         context.output.event(&line.with("thumbprint", root.to_string()));
     }
@@ -63,41 +69,60 @@ fn add(context: &Context, file: &Path, thumbprint: Option<&Thumbprint>) -> Resul
 
 fn agreed(context: &Context, file: &Path, issuer: &Shown) -> Result<bool> {
     if context.can_ask() {
-        return context.ask("did you compare the thumbprint with the one that the issuer publishes, and accept it?");
+        return context
+            .ask("did you compare the thumbprint with the one that the issuer publishes, and accept it?");
     }
     let (name, root) = (issuer.card.name.shown(), issuer.card.thumbprint());
     let file = words::quoted(&file.display().to_string());
     let message = format!("{name} is not accepted without its thumbprint: --thumbprint is missing");
     Err(Failed::new(Failure::IssuerNotAccepted, message)
-        .hint(format!("the thumbprint in the file is {}: compare it with the one that {name} publishes", words::grouped(&root)))
-        .hint(format!("if they are the same: {} trust add {file} --thumbprint {root}", context.program())))
+        .hint(format!(
+            "the thumbprint in the file is {}: compare it with the one that {name} publishes",
+            words::grouped(&root)
+        ))
+        .hint(format!(
+            "if they are the same: {} trust add {file} --thumbprint {root}",
+            context.program()
+        )))
 }
 
 fn show(context: &Context, issuer: &Shown) {
     let (name, root) = (issuer.card.name.shown(), issuer.card.thumbprint());
     context.output.text(&name);
-    context.output.text(format_args!("  thumbprint  {}", words::grouped(&root)));
+    context
+        .output
+        .text(format_args!("  thumbprint  {}", words::grouped(&root)));
     if let Some(host) = &issuer.host {
         context.output.text(format_args!("  service     {host}"));
     }
-    let line = Line::new("issuer").with("name", name).with("thumbprint", root.to_string());
+    let line = Line::new("issuer")
+        .with("name", name)
+        .with("thumbprint", root.to_string());
     context.output.event(&line.with("host", issuer.host.as_deref()));
 }
 
 fn issuers_of(file: &Path) -> Result<Vec<Shown>> {
     let mut found = Vec::new();
     match document::open(file)? {
-        Document::Card(card) if card.kind == CardKind::Issuer => found.push(Shown { card: *card, host: None }),
+        Document::Card(card) if card.kind == CardKind::Issuer => found.push(Shown {
+            card: *card,
+            host: None,
+        }),
         Document::Card(card) => {
             let message = format!("{} is the card of {}", file.display(), words::whose(card.kind));
-            return Err(Failed::other(message).because("bad-document").hint("only issuers are accepted"));
+            return Err(Failed::other(message)
+                .because("bad-document")
+                .hint("only issuers are accepted"));
         }
         Document::Licenses(blocks) => {
             for block in blocks {
                 let (card, service) = block?.cards().map_err(|e| Failed::document(file, &e))?;
                 let root = card.thumbprint();
                 if !found.iter().any(|known: &Shown| known.card.thumbprint() == root) {
-                    found.push(Shown { card, host: address(&service) });
+                    found.push(Shown {
+                        card,
+                        host: address(&service),
+                    });
                 }
             }
         }
@@ -105,7 +130,10 @@ fn issuers_of(file: &Path) -> Result<Vec<Shown>> {
             let header = reader.header();
             let hosts: Vec<String> = header.services.iter().filter_map(address).collect();
             let host = (!hosts.is_empty()).then(|| hosts.join(", "));
-            found.extend(header.issuers.iter().map(|card| Shown { card: card.clone(), host: host.clone() }));
+            found.extend(header.issuers.iter().map(|card| Shown {
+                card: card.clone(),
+                host: host.clone(),
+            }));
         }
     }
     Ok(found)
@@ -122,13 +150,21 @@ fn list(context: &Context) -> Result<()> {
         let (name, thumbprint) = (root.card.name.shown(), root.card.thumbprint());
         let host = root.host.as_deref().map(keyferry_license::printable);
         context.output.text(&name);
-        context.output.text(format_args!("  thumbprint  {}", words::grouped(&thumbprint)));
+        context
+            .output
+            .text(format_args!("  thumbprint  {}", words::grouped(&thumbprint)));
         if let Some(host) = &host {
             context.output.text(format_args!("  service     {host}"));
         }
-        context.output.text(format_args!("  accepted    {}", words::time(root.time)));
-        let line = Line::new("issuer").with("name", name).with("thumbprint", thumbprint.to_string());
-        context.output.item(&line.with("host", host).with("accepted", root.time));
+        context
+            .output
+            .text(format_args!("  accepted    {}", words::time(root.time)));
+        let line = Line::new("issuer")
+            .with("name", name)
+            .with("thumbprint", thumbprint.to_string());
+        context
+            .output
+            .item(&line.with("host", host).with("accepted", root.time));
     }
     if roots.is_empty() {
         context.output.text("no issuer is accepted on this computer yet");
@@ -139,22 +175,36 @@ fn list(context: &Context) -> Result<()> {
 
 fn remove(context: &Context, thumbprint: &Thumbprint) -> Result<()> {
     let store = context.store()?;
-    let Some(root) = store.accepted_roots()?.into_iter().find(|root| root.card.thumbprint() == *thumbprint) else {
-        return Err(Failed::other(format!("no issuer with thumbprint {thumbprint} is accepted here"))
-            .hint("`keyferry trust list` shows those that are"));
+    let Some(root) = store
+        .accepted_roots()?
+        .into_iter()
+        .find(|root| root.card.thumbprint() == *thumbprint)
+    else {
+        return Err(
+            Failed::other(format!("no issuer with thumbprint {thumbprint} is accepted here"))
+                .hint("`keyferry trust list` shows those that are"),
+        );
     };
     let name = root.card.name.shown();
     if !context.yes {
         if !context.can_ask() {
-            return Err(Failed::usage(format!("removing {name} has to be confirmed: --yes is missing")));
+            return Err(Failed::usage(format!(
+                "removing {name} has to be confirmed: --yes is missing"
+            )));
         }
-        if !context.ask(&format!("stop accepting {name}? its licenses stay here and can't be used"))? {
+        if !context.ask(&format!(
+            "stop accepting {name}? its licenses stay here and can't be used"
+        ))? {
             return Err(Failed::new(Failure::Canceled, format!("{name} stays accepted")));
         }
     }
     store.remove_root(thumbprint)?;
-    context.output.text(format_args!("{name} is no longer accepted; its licenses stay here and can't be used"));
+    context.output.text(format_args!(
+        "{name} is no longer accepted; its licenses stay here and can't be used"
+    ));
     let line = Line::new("removed").with("name", name);
-    context.output.event(&line.with("thumbprint", thumbprint.to_string()));
+    context
+        .output
+        .event(&line.with("thumbprint", thumbprint.to_string()));
     Ok(())
 }

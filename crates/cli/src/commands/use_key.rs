@@ -23,21 +23,40 @@ const LINE_LIMIT: u64 = 1024;
 pub fn run(context: &Context, args: &UseArgs) -> Result<()> {
     let file = files::named(args.output.as_deref());
     if file.is_none() && context.output.stdout_is_terminal() && !args.reveal {
-        return Err(Failed::usage("stdout is a terminal, which would show the key: --reveal is missing")
-            .hint("or write it to a file that only you can read, with -o FILE"));
+        return Err(
+            Failed::usage("stdout is a terminal, which would show the key: --reveal is missing")
+                .hint("or write it to a file that only you can read, with -o FILE"),
+        );
     }
+    let named = args
+        .key_ids
+        .iter()
+        .map(|id| if id == "-" { Ok(None) } else { parse(id).map(Some) });
+    let named = named.collect::<Result<Vec<_>>>()?;
     let several = args.key_ids.len() > 1 || args.key_ids.iter().any(|id| id == "-");
     // Before a use is counted, it has to be sure that its key can be handed out.
-    let file = file.map(|file| NewFile::create(file, args.overwrite, Readers::Owner)).transpose()?;
-    let mut counter = Counter { context, args, store: context.store()?, several, file, given: 0, denied: BTreeMap::new() };
-    for id in &args.key_ids {
-        if id == "-" {
-            counter.use_each_line(io::stdin().lock())?;
-        } else {
-            counter.use_one(id)?;
-        }
-    }
-    counter.finish()
+    let file = file
+        .map(|file| NewFile::create(file, args.overwrite, Readers::Owner))
+        .transpose()?;
+    let mut counter = Counter {
+        context,
+        args,
+        store: context.store()?,
+        several,
+        file,
+        given: 0,
+        denied: BTreeMap::new(),
+    };
+    let used = named.into_iter().try_for_each(|key_id| match key_id {
+        None => counter.use_each_line(io::stdin().lock()),
+        Some(key_id) => counter.use_one(key_id),
+    });
+    counter.finish(used)
+}
+
+fn parse(id: &str) -> Result<KeyId> {
+    id.parse()
+        .map_err(|e: keyferry_license::Error| Failed::usage(e.to_string()))
 }
 
 /// Where uses are counted.
@@ -60,27 +79,45 @@ impl Counter<'_> {
             if read.map_err(|e| Failed::other(format!("can't read stdin: {}", plain(&e))))? == 0 {
                 return Ok(());
             }
-            if !line.trim().is_empty() {
-                self.use_one(line.trim())?;
+            if self.context.output.is_closed() {
+                return Ok(());
+            }
+            match parse(line.trim()) {
+                _ if line.trim().is_empty() => {}
+                Ok(key_id) => self.use_one(key_id)?,
+                Err(failed) => self.refuse(failed)?,
             }
         }
     }
 
-    fn use_one(&mut self, id: &str) -> Result<()> {
-        let key_id: KeyId = id.parse().map_err(|e: keyferry_license::Error| Failed::usage(e.to_string()))?;
-        match self.store.use_key(&key_id, self.args.issuer.as_ref(), &self.args.action, now()) {
+    fn use_one(&mut self, key_id: KeyId) -> Result<()> {
+        match self
+            .store
+            .use_key(&key_id, self.args.issuer.as_ref(), &self.args.action, now())
+        {
             Ok(used) => {
                 self.given += 1;
                 let text = key_text::key(self.args.format, &key_id, &used.key);
                 if !self.several
                     && let Some(left) = used.left()
                 {
-                    self.context.output.note(format_args!("{} left", words::count(left.into(), "use")));
+                    self.context
+                        .output
+                        .note(format_args!("{} left", words::count(left.into(), "use")));
                 }
                 self.hand_out(&key_id, &used.grant.license.to_string(), used.left(), &text)
             }
-            Err(UseError::Denied { denied, not_accepted, .. }) => {
-                self.refuse(&key_id, denied, &not_accepted)
+            Err(UseError::Denied {
+                denied, not_accepted, ..
+            }) => self.refuse(refusal(
+                self.context,
+                &key_id,
+                &self.args.action,
+                denied,
+                &not_accepted,
+            )),
+            Err(UseError::Store(error @ keyferry_store::Error::DamagedLicense { .. })) => {
+                self.refuse(error.into())
             }
             Err(UseError::Store(error)) => Err(error.into()),
             Err(error) => Err(Failed::other(error.to_string())),
@@ -111,8 +148,7 @@ impl Counter<'_> {
 
     /// One that is refused takes nothing from the others, and leaves its line empty, so that the lines are those of
     /// the key IDs.
-    fn refuse(&mut self, key_id: &KeyId, denied: Denied, not_accepted: &[Thumbprint]) -> Result<()> {
-        let failed = refusal(self.context, key_id, &self.args.action, denied, not_accepted);
+    fn refuse(&mut self, failed: Failed) -> Result<()> {
         if self.several {
             self.context.output.failed(&failed);
         }
@@ -124,8 +160,16 @@ impl Counter<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<()> {
-        let Self { context, several, file, given, denied, .. } = self;
+    /// What was counted is handed out, even if something failed after it.
+    fn finish(self, used: Result<()>) -> Result<()> {
+        let Self {
+            context,
+            several,
+            file,
+            given,
+            denied,
+            ..
+        } = self;
         if given > 0
             && let Some(file) = file
         {
@@ -134,7 +178,10 @@ impl Counter<'_> {
         let refused: u64 = denied.values().map(|(_, count)| count).sum();
         context.output.summarize("keys", given);
         context.output.summarize("denied", refused);
-        let Some((_, (first, _))) = denied.into_iter().next() else { return Ok(()) };
+        used?;
+        let Some((_, (first, _))) = denied.into_iter().next() else {
+            return Ok(());
+        };
         if !several {
             return Err(first);
         }
@@ -142,21 +189,44 @@ impl Counter<'_> {
         if given > 0 {
             return Err(Failed::new(Failure::NotAllStored, message));
         }
-        Err(Failed { message, hints: Vec::new(), ..first })
+        Err(Failed {
+            message,
+            hints: Vec::new(),
+            ..first
+        })
     }
 }
 
-fn refusal(context: &Context, key_id: &KeyId, action: &str, denied: Denied, not_accepted: &[Thumbprint]) -> Failed {
-    let failure = if denied.0 & Denied::EXPIRED != 0 { Failure::Expired } else { Failure::Refused };
+fn refusal(
+    context: &Context,
+    key_id: &KeyId,
+    action: &str,
+    denied: Denied,
+    not_accepted: &[Thumbprint],
+) -> Failed {
+    let failure = if denied.0 & Denied::EXPIRED != 0 {
+        Failure::Expired
+    } else {
+        Failure::Refused
+    };
     if denied.0 & (Denied::NO_LICENSE | Denied::NO_RIGHT) != 0 && !not_accepted.is_empty() {
-        let message = format!("the license for key ID {key_id} is here, and its issuer is not accepted on this computer");
+        let message = format!(
+            "the license for key ID {key_id} is here, and its issuer is not accepted on this computer"
+        );
         let failed = Failed::new(Failure::IssuerNotAccepted, message);
         return not_accepted.iter().fold(failed, |failed, root| {
-            failed.hint(format!("the issuer has thumbprint {root}: {} trust add FILE accepts it", context.program()))
+            failed.hint(format!(
+                "the issuer has thumbprint {root}: {} trust add FILE accepts it",
+                context.program()
+            ))
         });
     }
     let action = keyferry_license::printable(action);
-    let failed = Failed::new(failure, format!("{action} is refused for key ID {key_id}: {denied}")).because(word(denied));
+    let failed = Failed::new(
+        failure,
+        format!("{action} is refused for key ID {key_id}: {denied}"),
+    )
+    .because(word(denied));
     match denied.0 & Denied::NO_LICENSE {
         0 => failed,
         _ => failed.hint("`keyferry list` shows what is here"),
@@ -173,5 +243,8 @@ fn word(denied: Denied) -> &'static str {
         (Denied::NOT_STARTED, "not-started"),
         (Denied::EXHAUSTED, "exhausted"),
     ];
-    words.into_iter().find(|(bit, _)| denied.0 & bit != 0).map_or("refused", |(_, word)| word)
+    words
+        .into_iter()
+        .find(|(bit, _)| denied.0 & bit != 0)
+        .map_or("refused", |(_, word)| word)
 }

@@ -1,0 +1,11 @@
+//! The command line as a process: exit codes, messages, files and lines of JSON.
+
+mod describing;
+mod issuing;
+mod place;
+#[cfg(unix)]
+mod terminal;
+mod trip;
+mod trusting;
+mod typing;
+mod using;
