@@ -17,7 +17,7 @@ pub(super) fn words(reason: Reason) -> Words {
             "The limit of computers is reached",
             "A license may be held by a limited number of computers, and all places are taken.",
             &[
-                "A place becomes free when one of the computers below gives the licenses back. Doing that from the \
+                "A place becomes free when one of the computers above gives the licenses back. Doing that from the \
                  computer itself comes with a later version.",
                 "Restoring again to a computer that is in the list always works and takes no place.",
             ],
