@@ -2,10 +2,11 @@
 //! end a short account of what did not go as wished.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use keyferry::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
 
 use crate::context::Context;
@@ -43,9 +44,13 @@ impl Reporter {
     pub fn new(context: &Context, doing: &'static str) -> Arc<Self> {
         let bar = context.shows_progress().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let shape = "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}";
+            let shape = "{msg} {wide_bar} {human_pos}/{human_len} {rate} {eta}";
             bar.with_style(
-                ProgressStyle::with_template(shape).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(shape)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                        let _ = write!(out, "{:.0}/s", state.per_sec());
+                    }),
             )
             .with_message(doing)
         });

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use keyferry::Failure;
 use keyferry_license::{CardKind, ContentKey, Grant, IssuerKey, KeyId, LicenseId, armor};
 use zeroize::Zeroizing;
 
@@ -14,6 +15,7 @@ use crate::failed::{Failed, Result};
 use crate::files::{self, NewFile, Readers};
 use crate::issue::{self, Press, Wish};
 use crate::output::{Line, Output};
+use crate::signals::{self, Interrupted};
 use crate::words;
 
 const KEY: &str = "issuer.key";
@@ -103,6 +105,8 @@ fn issue(output: &Output, args: IssueArgs) -> Result<()> {
         None => only = Some(desk.issue(single_wish(&args)?)?),
         Some(from) if from == Path::new("-") => desk.issue_all(io::stdin().lock())?,
         Some(from) => {
+            // Canceled between two licenses it leaves no half-made file behind.
+            desk.interrupted = Some(signals::on_interrupt(|| {})?);
             let file = File::open(from).map_err(|e| Failed::file("read", from, &e))?;
             desk.issue_all(BufReader::new(file))?;
         }
@@ -152,6 +156,7 @@ struct Desk<'a> {
     licenses: Option<NewFile>,
     keys: Option<NewFile>,
     issued: u64,
+    interrupted: Option<Interrupted>,
 }
 
 impl<'a> Desk<'a> {
@@ -168,6 +173,7 @@ impl<'a> Desk<'a> {
             licenses: licenses.transpose()?,
             keys: keys.transpose()?,
             issued: 0,
+            interrupted: None,
         })
     }
 
@@ -186,6 +192,9 @@ impl<'a> Desk<'a> {
     fn issue_all(&mut self, mut lines: impl BufRead) -> Result<()> {
         let mut line = Zeroizing::new(Vec::with_capacity(4096));
         for number in 1u64.. {
+            if self.interrupted.as_ref().is_some_and(Interrupted::is_set) {
+                return Err(Failed::new(Failure::Canceled, "canceled"));
+            }
             line.clear();
             let read = Read::take(&mut lines, LINE_LIMIT).read_until(b'\n', &mut line);
             let read =

@@ -148,6 +148,9 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
         (failure, None) => format!("nothing was restored: {}", waiting::reason(failure.word())),
     };
     let mut failed = Failed::new(failure, message);
+    if failed.exit == Failure::ServiceUnavailable.exit_code() {
+        failed = failed.hint("nothing was taken; try again when the service can be reached");
+    }
     waiting::for_trust(&context.output, &mut failed, &report.issuers_to_trust);
     waiting::for_consent(&context.output, &mut failed, &report.consents_needed);
     if report.issuers_to_trust.is_empty() && report.consents_needed.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyferry_archive::FooterState;
+use keyferry_archive::{FooterState, Item, Record};
 use keyferry_license::usage::UsageState;
 use keyferry_license::{CardKind, Grant, KeyId, LicenseFile, LicenseId, Right, Verified};
 use keyferry_store::{Store, StoredLicense};
@@ -149,7 +149,10 @@ fn grant_line(grant: &Grant) -> Line {
 fn file(output: &Output, path: &Path) -> Result<()> {
     match document::open(path)? {
         Document::Card(card) => cards::show(output, &card, now()),
-        Document::Backup(reader) => backup(output, &reader),
+        Document::Backup(mut reader) => {
+            backup(output, &reader);
+            licenses_of_backup(output, &mut reader)?;
+        }
         Document::Licenses(blocks) => {
             let mut shown = None;
             for block in blocks {
@@ -243,4 +246,41 @@ fn backup(output: &Output, backup: &Backup) {
     for card in header.issuers.iter().chain(&header.services) {
         cards::show(output, card, now());
     }
+}
+
+/// Each grant that one of the issuers in the header signed; what is damaged is said where it stands.
+fn licenses_of_backup(output: &Output, backup: &mut Backup) -> Result<()> {
+    let issuers = backup.header().issuers.clone();
+    let mut records = backup.records()?;
+    while let Some(item) = records.next_item() {
+        if output.is_closed() {
+            break;
+        }
+        let license = match item {
+            Item::Record(Record::License(license)) => license,
+            Item::Record(Record::Part(_)) => continue,
+            Item::Damage(damage) => {
+                output.warning(damage);
+                continue;
+            }
+        };
+        let grant = Grant::parse(license.grant).and_then(|grant| {
+            let issuer = issuers
+                .iter()
+                .find(|card| card.thumbprint() == grant.claim().issuer);
+            let name = issuer.map(|card| card.name.shown());
+            issuer
+                .map_or(Ok(None), |card| grant.verify_with(card).map(Some))
+                .map(|grant| (grant, name))
+        });
+        match grant {
+            Ok((Some(grant), name)) => {
+                grant_text(output, &grant, name.as_deref());
+                output.item(&grant_line(&grant));
+            }
+            Ok((None, _)) => output.warning("a license whose issuer's card is missing"),
+            Err(error) => output.warning(error),
+        }
+    }
+    Ok(())
 }

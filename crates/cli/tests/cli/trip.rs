@@ -111,6 +111,7 @@ fn backups_are_listed_and_shown() {
     let shown = place.json(&["show", file.to_str().unwrap()]);
     assert_eq!(text(shown.of("backup")[0], "signature"), "signed");
     assert_eq!(shown.of("card").len(), 2);
+    assert_eq!(text(shown.of("license")[0], "title"), "Goes");
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 40]).unwrap();
     assert_eq!(
