@@ -32,3 +32,8 @@ pub use report::{
     RestoreOptions, RestoreReport,
 };
 pub use transport::{Transport, TransportError};
+
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -255,10 +255,10 @@ impl Restorer {
                 };
                 let hr = failure.map_or(HResult::OK, Failure::hresult);
                 if failure.is_some_and(ends_with_error) {
-                    events.status(&Status::Error(hr));
+                    tell_last(&*events, &Status::Error(hr));
                 }
                 *lock(&object.0.running) = None;
-                events.status(&Status::End(hr));
+                tell_last(&*events, &Status::End(hr));
                 result
             });
         let thread = thread.map_err(Error::NoThread)?;
@@ -267,10 +267,28 @@ impl Restorer {
     }
 }
 
-/// Refusals, missing consent or trust, partial success and cancel end with End alone; everything else is an Error
-/// first.
+/// Refusals of licenses, missing consent or trust, partial success and cancel end with End alone; everything else is
+/// an Error first.
 fn ends_with_error(failure: Failure) -> bool {
-    !matches!(failure.exit_code(), 3 | 7 | 8 | 130)
+    use Failure as F;
+    !matches!(
+        failure,
+        F::Limit
+            | F::Expired
+            | F::Revoked
+            | F::Released
+            | F::Refused
+            | F::NeedsIndividualization
+            | F::IssuerNotAccepted
+            | F::NotAllStored
+            | F::Canceled
+    )
+}
+
+/// A sink that panics at one status must not keep the next one from being told, nor the object from its next
+/// operation.
+fn tell_last(events: &dyn Events, status: &Status) {
+    let _ = catch_unwind(AssertUnwindSafe(|| events.status(status)));
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
