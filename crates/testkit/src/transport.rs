@@ -9,9 +9,9 @@ use keyferry_service::Service;
 
 use crate::clock::SetClock;
 
-/// Calls the service of this process.
+/// Calls services of this process, by their addresses.
 pub struct Direct {
-    service: Arc<Service>,
+    services: Vec<Arc<Service>>,
     clock: Arc<SetClock>,
     traffic: Mutex<Traffic>,
 }
@@ -47,13 +47,20 @@ impl Traffic {
 }
 
 impl Direct {
-    /// A way to this service, whose time is told by this clock.
-    pub fn new(service: Arc<Service>, clock: Arc<SetClock>) -> Self {
+    /// A way to these services, whose time is told by this clock.
+    pub fn new(services: Vec<Arc<Service>>, clock: Arc<SetClock>) -> Self {
         Self {
-            service,
+            services,
             clock,
             traffic: Mutex::default(),
         }
+    }
+
+    fn at(&self, base: &str) -> Result<&Service, TransportError> {
+        let found = self.services.iter().find(|service| service.url() == base);
+        found
+            .map(|service| &**service)
+            .ok_or_else(|| unreachable(base, "connection refused"))
     }
 
     /// What went over it so far.
@@ -66,13 +73,13 @@ impl Direct {
 }
 
 impl Transport for Direct {
-    fn card(&self, _: &str) -> Result<Vec<u8>, TransportError> {
+    fn card(&self, base: &str) -> Result<Vec<u8>, TransportError> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner).cards += 1;
-        Ok(self.service.card().as_bytes().to_vec())
+        Ok(self.at(base)?.card().as_bytes().to_vec())
     }
 
-    fn send(&self, _: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let answer = self.service.handle(request, self.clock.now());
+    fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let answer = self.at(base)?.handle(request, self.clock.now());
         let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         traffic.exchanges.push((request.to_vec(), answer.clone()));
         Ok(answer)
@@ -84,6 +91,8 @@ impl Transport for Direct {
 pub enum Fault {
     /// Nobody answers.
     Down,
+    /// Nobody answers at this address; elsewhere all is well.
+    DownAt(String),
     /// The card comes, and then nobody answers to anything.
     DownAfterCard,
     /// So many requests are answered, and then no more.
@@ -132,6 +141,7 @@ impl Transport for Bent {
     fn card(&self, base: &str) -> Result<Vec<u8>, TransportError> {
         match &self.fault {
             Fault::Down => Err(unreachable(base, "connection refused")),
+            Fault::DownAt(down) if down == base => Err(unreachable(base, "connection refused")),
             Fault::Card(card) => Ok(card.clone()),
             _ => self.direct.card(base),
         }

@@ -89,8 +89,8 @@ impl World {
     }
 
     /// Another service that knows the same publisher.
-    pub fn other_service(&self, name: &str) -> Arc<Service> {
-        open_service(&self.path(name), name, "http://127.0.0.1:9", &self.publisher)
+    pub fn other_service(&self, name: &str, url: &str) -> Arc<Service> {
+        open_service(&self.path(name), name, url, &self.publisher)
     }
 
     /// A place in the world's folder; nothing is made.
@@ -122,7 +122,13 @@ impl World {
 
     /// A way to the service that works, and counts from zero.
     pub fn direct(&self) -> Arc<Direct> {
-        Arc::new(Direct::new(self.service.clone(), self.service_clock.clone()))
+        self.direct_to(Vec::new())
+    }
+
+    /// A way that works, to the service and to others.
+    pub fn direct_to(&self, mut others: Vec<Arc<Service>>) -> Arc<Direct> {
+        others.push(self.service.clone());
+        Arc::new(Direct::new(others, self.service_clock.clone()))
     }
 
     /// A way to the service that misbehaves.
@@ -132,7 +138,12 @@ impl World {
 
     /// Issues licenses to a computer, which takes them and accepts their issuer.
     pub fn issue(&self, computer: &Computer, wanted: &[Wanted]) -> Vec<Issued> {
-        let (service, card) = (self.service.card(), computer.card());
+        self.issue_for(&self.service, computer, wanted)
+    }
+
+    /// The same for a service of the caller's choice.
+    pub fn issue_for(&self, service: &Service, computer: &Computer, wanted: &[Wanted]) -> Vec<Issued> {
+        let (service, card) = (service.card(), computer.card());
         let issued = self.publisher.sign(service, &card, wanted);
         let file = computer.home().with_extension("license");
         self.publisher.write(service, &card, &issued, &file);

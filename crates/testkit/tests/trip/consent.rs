@@ -255,7 +255,11 @@ fn another_service_at_the_address_gets_nothing() {
     let (_, _, stick) = world.backed_up(2);
     let new = world.computer("new laptop");
     let before = everything(&new, &world);
-    let stranger = world.other_service("stranger").card().as_bytes().to_vec();
+    let stranger = world
+        .other_service("stranger", "http://127.0.0.1:9")
+        .card()
+        .as_bytes()
+        .to_vec();
     let direct = world.direct();
     let bent = Arc::new(keyferry_testkit::Bent::new(direct.clone(), Fault::Card(stranger)));
     let ended = new.restore(world.agreed(&stick), bent);

@@ -6,3 +6,5 @@ mod consent;
 mod ledger;
 mod medium;
 mod slots;
+mod stopping;
+mod transcripts;
