@@ -291,7 +291,7 @@ impl<'b> Layout<'b> {
         }
         let number = |at: usize| u32::from_be_bytes(array(&bytes[at..at + 4]));
         let (wrapped, sealed) = (number(12) as usize, number(16) as usize);
-        let fits = wrapped <= WRAPPED_LIMIT && sealed <= FILE_LIMIT && sealed >= NONCE + TAG;
+        let fits = wrapped <= WRAPPED_LIMIT && (NONCE + TAG..=FILE_LIMIT).contains(&sealed);
         let whole = fits && bytes.len() == SEALED_PART + wrapped + sealed;
         if !whole || checksum(bytes) != bytes[COVERED..HEADER] {
             return damaged("its checksum does not fit");

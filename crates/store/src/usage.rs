@@ -98,7 +98,7 @@ enum Walk {
     Used(Box<Used>),
     /// The right keeps state, so the walk must be made again under the write lock.
     NeedsLock,
-    Refused(Refusals),
+    Refused(Box<Refusals>),
 }
 
 impl Store {
@@ -124,7 +124,7 @@ impl Store {
         }
         match walk {
             Walk::Used(used) => Ok(*used),
-            Walk::Refused(refusals) => Err(refusals.into()),
+            Walk::Refused(refusals) => Err((*refusals).into()),
             Walk::NeedsLock => Err(Error::Busy {
                 path: self.path.clone(),
             }
@@ -212,7 +212,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Walk::Refused(refusals))
+        Ok(Walk::Refused(Box::new(refusals)))
     }
 
     /// Opens and counts one license, or says why not.

@@ -182,3 +182,42 @@ fn a_file_that_is_no_database_is_named() {
     world.put_back("store.sqlite", &[7; 5000]);
     assert!(matches!(world.try_store(), Err(Error::Damaged { .. })));
 }
+
+#[test]
+fn a_change_of_computer_key_keeps_what_the_slots_say() {
+    let (world, issuer) = prepared();
+    let (_, before) = world.copy();
+    play(&world).unwrap();
+    let store = world.store();
+    store.set_name("Another name").unwrap();
+    assert_eq!(store.taken().unwrap(), Some(issuer.license(1).grant.license));
+    drop(store);
+    world.delete_store();
+    world.put_back("store.sqlite", &before);
+    assert!(matches!(world.try_store(), Err(Error::CheckpointFailed { .. })));
+}
+
+#[test]
+fn a_machine_that_stops_with_an_open_store_loses_nothing() {
+    let (world, after) = (prepared().0, World::new());
+    let store = world.store();
+    store.use_key(&key_id(1), None, PLAY, NOW).unwrap();
+    std::fs::create_dir(after.home()).unwrap();
+    for name in ["computer.key", "store.sqlite", "store.sqlite-wal"] {
+        std::fs::copy(world.file(name), after.file(name)).unwrap();
+    }
+    assert_eq!(play(&after).unwrap(), Some(3));
+}
+
+#[test]
+fn what_sqlite_left_beside_a_deleted_store_does_not_come_back() {
+    let (world, after) = (prepared().0, World::new());
+    let store = world.store();
+    store.use_key(&key_id(1), None, PLAY, NOW).unwrap();
+    std::fs::create_dir(after.home()).unwrap();
+    for name in ["computer.key", "store.sqlite-wal", "store.sqlite-shm"] {
+        std::fs::copy(world.file(name), after.file(name)).unwrap();
+    }
+    assert_eq!(after.store().count().unwrap(), 0);
+    assert_eq!(after.store().id(), store.id());
+}

@@ -1,5 +1,6 @@
 //! computer.key with damage in it: seen, named, and never a panic.
 
+use keyferry_license::LicenseId;
 use keyferry_store::Error;
 
 use crate::world::{NOW, World};
@@ -13,9 +14,7 @@ fn prepared() -> (World, Vec<u8>) {
     let world = World::new();
     let store = world.store();
     store.record_consent(&store.id(), NOW).unwrap();
-    store
-        .expect_up_to(keyferry_license::LicenseId::new_at(NOW, [1; 10]))
-        .unwrap();
+    store.expect_up_to(LicenseId::new_at(NOW, [1; 10])).unwrap();
     drop(store);
     let (key, _) = world.copy();
     (world, key)
@@ -38,7 +37,7 @@ fn every_damaged_byte_is_seen_or_does_no_harm() {
         world.put_back("computer.key", &damaged);
         match world.try_store() {
             Ok(store) => {
-                assert!(at >= 64 && at < SEALED_PART, "byte {at} was not seen");
+                assert!((64..SEALED_PART).contains(&at), "byte {at} was not seen");
                 assert_eq!(store.id(), id);
                 seen += usize::from(in_slot);
             }
@@ -97,4 +96,34 @@ fn lengths_that_the_file_claims_are_not_believed() {
             );
         }
     }
+}
+
+#[test]
+fn a_write_in_place_that_is_cut_short_spoils_nothing_that_counted() {
+    let (world, mut before) = prepared();
+    let mut written = Vec::new();
+    for minute in 1..5 {
+        let store = world.store();
+        let taken = store.taken().unwrap();
+        store
+            .expect_up_to(LicenseId::new_at(NOW + 60 * minute, [1; 10]))
+            .unwrap();
+        drop(store);
+        let (after, _) = world.copy();
+        let changed: Vec<_> = SLOTS
+            .into_iter()
+            .filter(|at| before[*at..at + SLOT] != after[*at..at + SLOT])
+            .collect();
+        let [slot] = changed[..] else {
+            panic!("not one slot was written but {changed:?}");
+        };
+        let mut cut = after.clone();
+        cut[slot + SLOT / 2..slot + SLOT].copy_from_slice(&before[slot + SLOT / 2..slot + SLOT]);
+        world.put_back("computer.key", &cut);
+        assert_eq!(world.store().taken().unwrap(), taken);
+        world.put_back("computer.key", &after);
+        written.push(slot);
+        before = after;
+    }
+    assert!(written.windows(2).all(|pair| pair[0] != pair[1]), "by turns");
 }

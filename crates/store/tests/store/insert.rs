@@ -164,7 +164,7 @@ fn tombstones_refuse() {
     assert!(store.return_key(&[1; 16]).unwrap().is_none());
     assert_eq!(store.barred().unwrap(), Some(issuer.license(3).grant.license));
     assert_eq!(store.count().unwrap(), 1);
-    let asked = [&released, &revoked, &issuer.license(3), &issuer.license(9)].map(|license| name(license));
+    let asked = [&released, &revoked, &issuer.license(3), &issuer.license(9)].map(name);
     let presence = store
         .presence(asked.iter().map(|(issuer, license)| (issuer, license)))
         .unwrap();
