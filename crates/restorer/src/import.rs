@@ -6,7 +6,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use keyferry_license::{
-    Card, ContentKey, Grant, LicenseFile, Sealer, Thumbprint, Unverified, Verified, armor, printable,
+    Card, ContentKey, Encapsulation, Grant, LicenseFile, SealedKey, Sealer, Thumbprint, Unverified, Verified,
+    armor, printable,
 };
 use keyferry_store::{Arrival, Inserted, NewLicense, Store};
 
@@ -73,7 +74,7 @@ impl Import<'_> {
             Ok(file) => file,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let mut found = false;
+        let (mut found, mut unread) = (false, None);
         for block in armor::Blocks::new(armor::LICENSE, BufReader::new(file)) {
             found = true;
             let block = match block.and_then(|bytes| LicenseFile::from_bytes(&bytes)) {
@@ -81,13 +82,13 @@ impl Import<'_> {
                 Err(error) => return Ok(Err(error.to_string())),
             };
             if let Err(error) = self.block(&block)? {
-                return Ok(Err(error.to_string()));
+                unread = Some(error.to_string());
             }
         }
-        Ok(if found {
-            Ok(())
-        } else {
-            Err("it holds no license block".into())
+        Ok(match unread {
+            Some(why) => Err(why),
+            None if found => Ok(()),
+            None => Err("it holds no license block".into()),
         })
     }
 
@@ -97,13 +98,18 @@ impl Import<'_> {
             Ok(cards) => cards,
             Err(error) => return Ok(Err(error)),
         };
-        let mut grants = Vec::with_capacity(block.items.len());
+        // One grant that can't be read takes nothing from the others.
+        let (mut grants, mut keys, mut unreadable) = (Vec::new(), Vec::new(), None);
         for item in &block.items {
             match Grant::parse(&item.grant) {
-                Ok(grant) => grants.push(grant),
-                Err(error) => return Ok(Err(error)),
+                Ok(grant) => {
+                    grants.push(grant);
+                    keys.push(item.key);
+                }
+                Err(error) => unreadable = Some(error),
             }
         }
+        let read = unreadable.map_or(Ok(()), Err);
         if !self.accept(&issuer, &service)? {
             let waits = self
                 .waiting
@@ -118,7 +124,7 @@ impl Import<'_> {
             grants
                 .iter()
                 .for_each(|grant| self.failed(grant.claim(), Failure::IssuerNotAccepted, None));
-            return Ok(Ok(()));
+            return Ok(read);
         }
         if block.computer != self.store.id() {
             let why = format!(
@@ -129,28 +135,29 @@ impl Import<'_> {
             grants
                 .iter()
                 .for_each(|grant| self.failed(grant.claim(), Failure::OtherComputer, Some(why.clone())));
-            return Ok(Ok(()));
+            return Ok(read);
         }
         self.store.put_card(&issuer)?;
         self.store.put_card(&service)?;
-        self.take(block, &issuer, &service, grants)?;
-        Ok(Ok(()))
+        self.take(&block.enc, &issuer, &service, grants, &keys)?;
+        Ok(read)
     }
 
     /// Verifies grants, opens their keys and stores them, one transaction a block.
     fn take(
         &mut self,
-        block: &LicenseFile,
+        enc: &Encapsulation,
         issuer: &Verified<Card>,
         service: &Verified<Card>,
         grants: Vec<Unverified<Grant>>,
+        keys: &[SealedKey],
     ) -> Result<()> {
         let claims: Vec<Grant> = grants.iter().map(|grant| grant.claim().clone()).collect();
-        let sealer = Sealer::open_delivery(&block.enc, self.store.kem())?;
+        let sealer = Sealer::open_delivery(enc, self.store.kem())?;
         let verified = Unverified::verify_batch(grants, issuer);
         let mut licenses = Vec::with_capacity(claims.len());
-        for ((claim, item), grant) in claims.iter().zip(&block.items).zip(verified) {
-            let opened = grant.and_then(|grant| Ok((sealer.open(&grant, &item.key)?, grant)));
+        for ((claim, key), grant) in claims.iter().zip(keys).zip(verified) {
+            let opened = grant.and_then(|grant| Ok((sealer.open(&grant, key)?, grant)));
             match opened {
                 Ok((key, grant)) if self.fits(&grant, service) => licenses.push(issued(grant, key)),
                 Ok((_, grant)) => {
