@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::failed::{Failed, Result};
 
 /// What a shell expects of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
+/// Programs that start others pass a signal on that the terminal sent to all: within this time it is the same one.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// Was the person's wish to stop heard?
 #[derive(Clone, Default)]
@@ -24,11 +27,15 @@ impl Interrupted {
 pub fn on_interrupt(stop: impl Fn() + Send + 'static) -> Result<Interrupted> {
     let interrupted = Interrupted::default();
     let heard = interrupted.clone();
-    let handler = move || {
-        if heard.0.swap(true, Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED);
+    let mut first: Option<Instant> = None;
+    let handler = move || match first {
+        None => {
+            first = Some(Instant::now());
+            heard.0.store(true, Ordering::SeqCst);
+            stop();
         }
-        stop();
+        Some(first) if first.elapsed() >= ECHO => std::process::exit(INTERRUPTED),
+        Some(_) => {}
     };
     ctrlc::set_handler(handler).map_err(|e| Failed::other(format!("can't listen for Ctrl-C: {e}")))?;
     Ok(interrupted)

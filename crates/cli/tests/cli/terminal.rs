@@ -147,9 +147,16 @@ fn who_insists_on_ctrl_c_is_heard_at_once() {
     let between = TcpListener::bind("127.0.0.1:0").expect("a free address");
     let url = format!("http://{}", between.local_addr().expect("its address"));
     drop(place.serve_with(&["--url", &url]));
-    let (child, _listener, _connection) = stuck(&place, between);
+    let (mut child, _listener, _connection) = stuck(&place, between);
     signal(&child, Signal::INT);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(10));
+    signal(&child, Signal::INT);
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(
+        child.try_wait().expect("it can be asked"),
+        None,
+        "an echo is no second wish"
+    );
     signal(&child, Signal::INT);
     assert_eq!(
         child.wait_with_output().expect("it ends").status.code(),
