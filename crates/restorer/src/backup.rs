@@ -187,7 +187,7 @@ fn write_licenses<W: std::io::Write>(
     let total = snapshot.count();
     let returning = Sealer::returning(return_key);
     snapshot.for_each(|license| {
-        if counts.total % STRIDE == 0 {
+        if counts.total.is_multiple_of(STRIDE) {
             operation.check_canceled()?;
             operation.progress(counts.total, total);
         }

@@ -3,6 +3,7 @@
 
 mod child;
 mod content;
+mod ending;
 mod peaks;
 mod stage;
 mod story;

@@ -17,13 +17,22 @@ fn run(file: &str, least: usize) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let text = std::fs::read_to_string(&path).expect("the README is there");
     let commands = commands(&text);
-    assert!(commands.len() >= least, "{file} has {} commands, a tour has {least} or more", commands.len());
+    assert!(
+        commands.len() >= least,
+        "{file} has {} commands, a tour has {least} or more",
+        commands.len()
+    );
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut shell = Shell::start(folder.path());
     for command in &commands {
         let (output, exit) = shell.type_in(&command.typed);
         let place = format!("{file}, line {}: {}", command.line, command.typed);
-        assert_eq!(exit, 0, "{place}\nended with {exit} and printed:\n{}", output.join("\n"));
+        assert_eq!(
+            exit,
+            0,
+            "{place}\nended with {exit} and printed:\n{}",
+            output.join("\n")
+        );
         assert!(
             matches(&command.expected, &output),
             "{place}\nprinted:\n{}\nand the README says:\n{}",
@@ -48,7 +57,10 @@ fn both_readmes_type_the_same() {
     let typed = |file: &str| {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
         let text = std::fs::read_to_string(path).expect("the README is there");
-        commands(&text).into_iter().map(|command| command.typed).collect::<Vec<_>>()
+        commands(&text)
+            .into_iter()
+            .map(|command| command.typed)
+            .collect::<Vec<_>>()
     };
     assert_eq!(typed("README.md"), typed("README.ru.md"));
 }
@@ -58,6 +70,9 @@ fn a_wrong_transcript_is_noticed() {
     let told = commands("```console\n$ echo one; echo two\none\nthree\n```\n");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (output, exit) = Shell::start(folder.path()).type_in(&told[0].typed);
-    assert_eq!((output.as_slice(), exit), (["one".to_owned(), "two".to_owned()].as_slice(), 0));
+    assert_eq!(
+        (output.as_slice(), exit),
+        (["one".to_owned(), "two".to_owned()].as_slice(), 0)
+    );
     assert!(!matches(&told[0].expected, &output));
 }

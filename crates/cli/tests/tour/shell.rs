@@ -46,7 +46,11 @@ impl Shell {
     /// Types a command; gives what was printed, and the exit code.
     pub fn type_in(&mut self, command: &str) -> (Vec<String>, i32) {
         // Commands of the tour read nothing: the shell's own input is not theirs.
-        writeln!(self.stdin, "{{ {command}\n}} < /dev/null\nprintf '\\n%s %s\\n' '{END}' $?").expect("bash listens");
+        writeln!(
+            self.stdin,
+            "{{ {command}\n}} < /dev/null\nprintf '\\n%s %s\\n' '{END}' $?"
+        )
+        .expect("bash listens");
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();

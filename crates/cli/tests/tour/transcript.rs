@@ -24,7 +24,11 @@ pub fn commands(markdown: &str) -> Vec<Command> {
             continue;
         }
         if let Some(typed) = line.strip_prefix("$ ") {
-            found.push(Command { line: number + 1, typed: typed.to_owned(), expected: Vec::new() });
+            found.push(Command {
+                line: number + 1,
+                typed: typed.to_owned(),
+                expected: Vec::new(),
+            });
         } else if let Some(command) = found.last_mut() {
             match line.strip_prefix("> ") {
                 Some(more) if command.expected.is_empty() => {
@@ -48,9 +52,9 @@ pub fn matches(expected: &[String], output: &[String]) -> bool {
     match expected.split_first() {
         None => output.is_empty(),
         Some((any, rest)) if any == "..." => (0..=output.len()).any(|skip| matches(rest, &output[skip..])),
-        Some((first, rest)) => {
-            output.split_first().is_some_and(|(line, more)| fits(first, line) && matches(rest, more))
-        }
+        Some((first, rest)) => output
+            .split_first()
+            .is_some_and(|(line, more)| fits(first, line) && matches(rest, more)),
     }
 }
 
@@ -69,10 +73,12 @@ const SHAPES: [(&str, &str); 9] = [
 
 /// The line with all that alike in every run.
 fn normal(line: &str) -> String {
-    SHAPES.iter().fold(line.trim_end().to_owned(), |line, (shape, name)| {
-        let shape = regex_lite::Regex::new(shape).expect("a pattern");
-        shape.replace_all(&line, *name).into_owned()
-    })
+    SHAPES
+        .iter()
+        .fold(line.trim_end().to_owned(), |line, (shape, name)| {
+            let shape = regex_lite::Regex::new(shape).expect("a pattern");
+            shape.replace_all(&line, *name).into_owned()
+        })
 }
 
 /// Does a line fit its pattern?
@@ -80,10 +86,16 @@ fn fits(pattern: &str, line: &str) -> bool {
     let (pattern, line) = (normal(pattern), normal(line));
     let line = line.as_str();
     let mut parts = pattern.split("[..]");
-    let Some(first) = parts.next() else { return line.is_empty() };
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let Some(first) = parts.next() else {
+        return line.is_empty();
+    };
+    let Some(mut rest) = line.strip_prefix(first) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
     for part in middle {
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
@@ -103,7 +115,10 @@ mod tests {
     fn blocks_are_read() {
         let found = commands("# T\n```sh\n$ no\n```\n```console\n$ one \\\n> two\nout\n\n$ three\n```\n");
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].typed.as_str(), found[0].expected.as_slice()), ("one \\\ntwo", lines("out").as_slice()));
+        assert_eq!(
+            (found[0].typed.as_str(), found[0].expected.as_slice()),
+            ("one \\\ntwo", lines("out").as_slice())
+        );
         assert_eq!(found[1].line, 10);
     }
 
