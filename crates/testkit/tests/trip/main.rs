@@ -3,8 +3,15 @@
 
 mod answers;
 mod consent;
+mod damage;
+mod forged;
+mod hosted;
 mod ledger;
+mod machine;
 mod medium;
+mod restricted;
+mod rights;
+mod secrets;
 mod slots;
 mod stopping;
 mod transcripts;
