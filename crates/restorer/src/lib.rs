@@ -15,6 +15,7 @@ mod events;
 mod http;
 mod import;
 mod object;
+mod patience;
 mod properties;
 mod report;
 mod restore;
@@ -26,6 +27,7 @@ pub use error::{Error, Result};
 pub use events::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status};
 pub use http::HttpTransport;
 pub use object::{Parts, Restorer, Running};
+pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, ImportReport, IssuerToTrust, RefusalPage,

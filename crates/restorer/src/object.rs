@@ -14,9 +14,10 @@ use crate::code::{Failure, HResult};
 use crate::error::{Error, Result};
 use crate::events::{Events, Progress, Status};
 use crate::http::HttpTransport;
+use crate::patience::{self, Patience};
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 use crate::report::{BackupOptions, BackupReport, ImportReport, RestoreOptions, RestoreReport};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 use crate::{backup, import, restore};
 
 /// The backup restorer object. Clones are the same object.
@@ -33,6 +34,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Reaches services.
     pub transport: Arc<dyn Transport>,
+    /// How often they are called when nobody answers.
+    pub patience: Patience,
 }
 
 pub(crate) struct Inner {
@@ -94,6 +97,25 @@ impl<'a> Operation<'a> {
         self.parts.clock.now()
     }
 
+    /// The newest card of the service at this address.
+    pub(crate) fn fetch_card(&self, base: &str) -> Result<Vec<u8>> {
+        let base = base.to_owned();
+        self.call(move |transport| transport.card(&base))
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>> {
+        let (base, request) = (base.to_owned(), Arc::<[u8]>::from(request));
+        self.call(move |transport| transport.send(&base, &request))
+    }
+
+    fn call(
+        &self,
+        call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Clone + Send + 'static,
+    ) -> Result<Vec<u8>> {
+        patience::call(&self.parts.transport, self.parts.patience, self.cancel, call)
+    }
+
     pub(crate) fn tell(&self, status: Status) {
         self.events.status(&status);
     }
@@ -120,6 +142,7 @@ impl Restorer {
             guard,
             clock: Arc::new(SystemClock),
             transport: Arc::new(HttpTransport::default()),
+            patience: Patience::default(),
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyferry::{
-    BackupOptions, BackupReport, Failure, HResult, Parts, RestoreOptions, RestoreReport, Restorer, Result,
+    BackupOptions, BackupReport, Failure, HResult, Parts, Patience, RestoreOptions, RestoreReport, Restorer, Result,
     Transport,
 };
 use keyferry_license::{Card, ContentKey, PLAY, Thumbprint, Verified};
@@ -128,6 +128,8 @@ impl Computer {
             guard: Arc::new(self.guard()),
             clock: self.clock.clone(),
             transport,
+            // Tests count calls.
+            patience: Patience::none(),
         })
     }
 

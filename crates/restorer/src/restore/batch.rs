@@ -43,7 +43,7 @@ pub(crate) fn ask(
         }
         match exchange(operation, store, ground, services, service, &asked) {
             Ok(checked) => asked = settle(operation, store, services, service, asked, checked, again, told)?,
-            Err(Error::Store(error)) => return Err(error.into()),
+            Err(error @ (Error::Store(_) | Error::Canceled)) => return Err(error),
             Err(error) => {
                 let (failure, why) = failure_of(&error);
                 services.cut(&service, failure, why.clone());
@@ -153,7 +153,7 @@ fn send(
         bytes: request.bytes.clone(),
         one_time: one_time.clone(),
     })?;
-    let answer = operation.parts.transport.send(base, &request.bytes)?;
+    let answer = operation.send(base, &request.bytes)?;
     let grants: Vec<Verified<Grant>> = asked.iter().map(|(grant, _)| grant.clone()).collect();
     let checked = check_answer(&answer, &request.bytes, &grants, card, Some(&one_time))?;
     checked.map_err(|said| {

@@ -70,7 +70,7 @@ impl Services {
             // A new computer knows the service from the backup alone.
             let link = match self.validate(operation, store, ground.service(root)?) {
                 Ok(link) => link,
-                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error @ (Error::Store(_) | Error::Canceled)) => return Err(error),
                 Err(error) => {
                     let (failure, why) = failure_of(&error);
                     Link::Down(failure, Some(why))
@@ -212,10 +212,8 @@ impl Services {
             &body,
         )?;
         let answer = operation
-            .parts
-            .transport
             .send(base, &request.bytes)
-            .map_err(Error::Individualization)?;
+            .map_err(while_individualizing)?;
         let checked = check_answer(&answer, &request.bytes, &[], service, None)?.map_err(problem)?;
         store.put_certificate(&root, &checked.receipt_bytes)?;
         self.heard(&checked.receipt);
@@ -225,7 +223,7 @@ impl Services {
 
 /// Fetches the service's card and checks that it is the service that the grants name.
 fn newest_card(operation: &Operation<'_>, base: &str, root: &Thumbprint) -> Result<Verified<Card>> {
-    let bytes = operation.parts.transport.card(base)?;
+    let bytes = operation.fetch_card(base)?;
     let bytes = if bytes.starts_with(b"-----") {
         armor::single(armor::CARD, &bytes)?
     } else {
@@ -240,6 +238,14 @@ fn newest_card(operation: &Operation<'_>, base: &str, root: &Thumbprint) -> Resu
         });
     }
     Ok(card)
+}
+
+/// A service that can't be reached has a code of its own while it individualizes.
+fn while_individualizing(error: Error) -> Error {
+    match error {
+        Error::Transport(error) => Error::Individualization(error),
+        other => other,
+    }
 }
 
 /// A service that did not judge, as an error.
