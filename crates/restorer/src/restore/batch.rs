@@ -2,27 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use keyferry_license::{Grant, SealedKey, Thumbprint, Unverified, Verified};
-use keyferry_protocol::{Checked, CheckedItem, Item, Reason, Request, Restore, Verdict, check_answer, kind};
-use keyferry_store::{Arrival, NewLicense, OutboxEntry, Receipt, Store};
+use keyferry_license::{Card, Grant, SealedKey, Thumbprint, Unverified, Verified};
+use keyferry_protocol::{Checked, Item, Request, Restore, check_answer, kind};
+use keyferry_store::{OutboxEntry, Store};
 
 use super::connect::{Link, Services, is_not_individualized, problem};
 use super::failure_of;
 use super::rows::Row;
+use super::settle::settle;
 use super::survey::Ground;
 use super::told::Told;
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Outcome;
-use crate::http::same_origin;
-use crate::import::{arrived, outcome};
+use crate::import::outcome;
 use crate::object::Operation;
 
-/// The store's number for receipts of a restore.
-const RESTORE_RECEIPT: u64 = 2;
-
-/// A license whose grant was verified.
-type Asked = (Verified<Grant>, SealedKey);
+/// A license whose grant was verified, and its escrow.
+pub(crate) type Asked = (Verified<Grant>, SealedKey);
 
 /// Asks a service for up to a thousand licenses. What goes wrong with the service fails its own licenses only; what
 /// goes wrong with the store ends the operation.
@@ -42,7 +39,15 @@ pub(crate) fn ask(
             return Ok(());
         }
         match exchange(operation, store, ground, services, service, &asked) {
-            Ok(checked) => asked = settle(operation, store, services, service, asked, checked, again, told)?,
+            Ok((card, checked)) => {
+                let receipt = checked.receipt.clone();
+                let settled = settle(operation, store, &card, asked, checked, again, told)?;
+                services.heard(&receipt);
+                if let Some(card) = settled.newer_card {
+                    services.renew(&service, card);
+                }
+                asked = settled.repeat;
+            }
             Err(error @ (Error::Store(_) | Error::Canceled)) => return Err(error),
             Err(error) => {
                 let (failure, why) = failure_of(&error);
@@ -97,7 +102,7 @@ fn exchange(
     services: &mut Services,
     service: Thumbprint,
     asked: &[Asked],
-) -> Result<Checked> {
+) -> Result<(Verified<Card>, Checked)> {
     let (base, card) = match services.link(&service) {
         Some(Link::Up { base, card }) => (base.clone(), (**card).clone()),
         _ => {
@@ -109,13 +114,14 @@ fn exchange(
         }
     };
     let first = send(operation, store, ground, services, &base, &card, asked);
-    match first {
+    let checked = match first {
         Err(error) if is_not_individualized(&error) && store.consent(&service)?.is_some() => {
             services.individualize(operation, store, &base, &card)?;
             send(operation, store, ground, services, &base, &card, asked)
         }
         done => done,
-    }
+    };
+    Ok((card, checked?))
 }
 
 fn send(
@@ -124,7 +130,7 @@ fn send(
     ground: &Ground,
     services: &Services,
     base: &str,
-    card: &Verified<keyferry_license::Card>,
+    card: &Verified<Card>,
     asked: &[Asked],
 ) -> Result<Checked> {
     let service = card.thumbprint();
@@ -161,111 +167,4 @@ fn send(
         let _ = store.outbox_remove(&request.id);
         problem(said)
     })
-}
-
-/// Stores what came and the receipt, in one transaction, and tells each outcome. Gives back what must be asked again.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one straight step of a straight journey"
-)]
-fn settle(
-    operation: &Operation<'_>,
-    store: &Store,
-    services: &mut Services,
-    service: Thumbprint,
-    asked: Vec<Asked>,
-    checked: Checked,
-    again: bool,
-    told: &mut Told,
-) -> Result<Vec<Asked>> {
-    let mut repeat = Vec::new();
-    let mut licenses = Vec::new();
-    let mut granted = Vec::new();
-    let mut refused = Vec::new();
-    let Checked {
-        receipt_bytes,
-        receipt,
-        items,
-        newer_card,
-    } = checked;
-    for ((grant, escrow), item) in asked.into_iter().zip(items) {
-        match item {
-            CheckedItem::Granted {
-                verdict,
-                slot,
-                of,
-                key: Some(key),
-            } => {
-                granted.push(match verdict {
-                    Verdict::Reissued => Outcome::Reissued { slot: (slot, of) },
-                    _ => Outcome::Restored {
-                        slot: Some((slot, of)),
-                    },
-                });
-                licenses.push(NewLicense {
-                    grant,
-                    key,
-                    arrival: Arrival::Receipt,
-                });
-            }
-            CheckedItem::Refused(Reason::Released) if again => repeat.push((grant, escrow)),
-            CheckedItem::Refused(reason) => refused.push((grant, failure(reason), None, Some(reason))),
-            CheckedItem::WrongKey(error) => {
-                let why = format!("the service delivered a wrong key: {error}");
-                refused.push((grant, Failure::BadData, Some(why), None));
-            }
-            CheckedItem::Granted { key: None, .. } => {
-                refused.push((
-                    grant,
-                    Failure::BadData,
-                    Some("the service delivered no key".into()),
-                    None,
-                ));
-            }
-        }
-    }
-    let mut said: Vec<_> = licenses
-        .iter()
-        .map(|license| outcome(&license.grant, Outcome::AlreadyHere, None))
-        .collect();
-    let row = Receipt {
-        request_id: receipt.request,
-        service,
-        kind: RESTORE_RECEIPT,
-        time: receipt.time,
-        bytes: receipt_bytes,
-    };
-    let inserted = store.settle(&row, &licenses)?;
-    services.heard(&receipt);
-    if let Some(card) = newer_card {
-        store.put_card(&card)?;
-        services.renew(&service, card);
-    }
-    for ((said, inserted), granted) in said.iter_mut().zip(inserted).zip(granted) {
-        (said.outcome, said.why) = arrived(inserted, granted);
-    }
-    said.into_iter().for_each(|said| told.say(operation, said));
-    for (grant, failure, why, reason) in refused {
-        told.say(operation, outcome(&grant, Outcome::Failed(failure), why));
-        let page = reason.and_then(|reason| receipt.pages.iter().find(|page| page.reason == reason));
-        if let Some(page) = page
-            && let Some(Link::Up { card, .. }) = services.link(&service)
-            && same_origin(&page.url, card.urls.iter().map(|url| &**url))
-        {
-            told.page(operation, failure, page.url.to_string());
-        }
-    }
-    Ok(repeat)
-}
-
-/// The service's reason as a failure of this side.
-fn failure(reason: Reason) -> Failure {
-    match reason {
-        Reason::Limit => Failure::Limit,
-        Reason::Revoked => Failure::Revoked,
-        Reason::Released => Failure::Released,
-        Reason::OtherService => Failure::OtherService,
-        Reason::BadSignature | Reason::BadEscrow | Reason::Malformed => Failure::BackupCorrupt,
-        Reason::NoBackupRight | Reason::UnknownIssuer | Reason::Twice => Failure::Refused,
-    }
 }

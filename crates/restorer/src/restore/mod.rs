@@ -5,6 +5,7 @@ mod batch;
 mod connect;
 mod execute;
 mod rows;
+mod settle;
 mod source;
 mod survey;
 mod told;
