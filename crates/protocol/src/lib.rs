@@ -8,16 +8,27 @@ mod answer;
 mod bounds;
 mod check;
 mod error;
+mod parcel;
+mod posted;
 mod receipt;
+mod release;
 mod request;
+mod revocations;
 mod row;
 
-pub use answer::{Answer, Delivery, Problem, ProblemCode};
+pub use answer::{Answer, Delivery, Lists, Problem, ProblemCode};
 pub use check::{Checked, CheckedItem, check_answer};
 pub use error::{Error, Result};
+pub use parcel::{ANSWER_LABEL, AnswerParcel, REQUEST_LABEL, RequestParcel};
+pub use posted::{ListProblem, ListProblemCode, ListReceipt, POSTED_LIMIT, Posted, check_posted};
 pub use receipt::{Entry, Page, Reason, Receipt, Verdict};
+pub use release::{CheckedRelease, Release, ReleaseItem, ReleasedItem, check_release};
 pub use request::{
     Individualize, Item, LastReceipt, OperationId, Prepared, Request, RequestId, Restore, SignedRequest, kind,
+};
+pub use revocations::{
+    Acknowledge, CheckedAcknowledgement, CheckedLists, IssuerLists, ListNumber, Revocations,
+    check_acknowledgement, check_revocations,
 };
 pub use row::{Change, Row};
 
@@ -31,3 +42,9 @@ pub const REQUEST_TYPE: &str = "application/vnd.keyferry.request+cose";
 pub const ANSWER_TYPE: &str = "application/vnd.keyferry.answer+cbor";
 /// Where a service takes requests, below the first URL of its card.
 pub const MESSAGES_PATH: &str = "v1/messages";
+/// Media type of a signed revocation list.
+pub const REVOCATIONS_TYPE: &str = "application/vnd.keyferry.revocations+cose";
+/// Media type of the answer to a posted revocation list.
+pub const POSTED_TYPE: &str = "application/vnd.keyferry.posted+cbor";
+/// Where a service takes revocation lists of issuers, below the first URL of its card.
+pub const REVOCATIONS_PATH: &str = "v1/revocations";
