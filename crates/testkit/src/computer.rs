@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyferry::{
-    BackupOptions, BackupReport, Failure, HResult, Parts, Patience, RestoreOptions, RestoreReport, Restorer, Result,
-    Transport,
+    BackupOptions, BackupReport, Failure, HResult, Parts, Patience, RestoreOptions, RestoreReport, Restorer,
+    Result, Transport,
 };
 use keyferry_license::{Card, ContentKey, PLAY, Thumbprint, Verified};
 use keyferry_store::{FileGuard, MachineIdentity, Store};

@@ -1,6 +1,6 @@
 //! Ways to a service without a network: one that works and counts, and one that misbehaves as it is told.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keyferry::{Clock, Transport, TransportError};
@@ -101,6 +101,10 @@ pub enum Fault {
     ClosesAfterCommit,
     /// Every request gets this answer.
     Answers(Vec<u8>),
+    /// Every request gets the answer to the first.
+    FirstAnswer,
+    /// Every answer is made from the honest one by this.
+    Altered(fn(request: &[u8], answer: &[u8]) -> Vec<u8>),
     /// The second half of the answer is missing.
     Truncated,
     /// The first two sealed keys of the answer are exchanged.
@@ -118,6 +122,7 @@ pub struct Bent {
     direct: Arc<Direct>,
     fault: Fault,
     restores: Mutex<usize>,
+    first: OnceLock<Vec<u8>>,
 }
 
 impl Bent {
@@ -127,6 +132,7 @@ impl Bent {
             direct,
             fault,
             restores: Mutex::new(0),
+            first: OnceLock::new(),
         }
     }
 
@@ -162,6 +168,11 @@ impl Transport for Bent {
                 Err(unreachable(base, "connection reset"))
             }
             Fault::Answers(answer) => Ok(answer.clone()),
+            Fault::FirstAnswer => {
+                let answer = self.direct.send(base, request)?;
+                Ok(self.first.get_or_init(|| answer).clone())
+            }
+            Fault::Altered(alter) => Ok(alter(request, &self.direct.send(base, request)?)),
             Fault::Truncated => {
                 let mut answer = self.direct.send(base, request)?;
                 answer.truncate(answer.len() / 2);

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use keyferry::{Failure, Outcome};
-use keyferry_protocol::{Answer, Receipt, Verdict, kind};
+use keyferry_license::{ContentKey, Grant};
+use keyferry_protocol::{Answer, Receipt, SignedRequest, Verdict, kind};
 use keyferry_testkit::{Bent, Computer, Fault, NOW, World};
 
+use crate::careless::{Careless, DELIVERY};
 use crate::ledger;
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -198,6 +200,52 @@ fn an_answer_to_another_request_is_not_taken() {
     assert_eq!(world.restore(&first, &stick).failure(), None);
     assert_eq!(world.restore(&second, &stick).failure(), None);
     assert_eq!((first.opens(&issued), second.opens(&issued)), (3, 3));
+}
+
+#[test]
+fn an_answer_to_an_earlier_request_of_the_same_operation_is_not_taken() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2000);
+    let new = world.computer("new laptop");
+    let ended = world.restore_bent(&new, &stick, Fault::FirstAnswer);
+    assert_eq!((ended.hresult().as_str(), ended.exit_code()), ("C00D275F", 3));
+    assert_eq!(ended.report().counts.failed["bad-request-id"], 1000);
+    assert_eq!(new.opens(&issued), 1000);
+    assert_eq!(
+        (world.restore(&new, &stick).failure(), new.opens(&issued)),
+        (None, 2000)
+    );
+}
+
+/// Delivers to the computer, correctly sealed for each license, the key of nobody.
+fn with_wrong_keys(request: &[u8], answer: &[u8]) -> Vec<u8> {
+    let request = SignedRequest::decode(request).expect("a request");
+    let body = request.claim().restore_body().expect("a restore");
+    let (enc, sealer) = Careless::new(DELIVERY, &request.claim().one_time_key().expect("a key"));
+    let key = ContentKey::from_bytes([0x5a; 16]);
+    let seal = |item: &keyferry_protocol::Item| {
+        let grant = Grant::parse(&item.grant).expect("a grant");
+        Some(sealer.seal(&grant.digest(), &key))
+    };
+    let mut answer = Answer::decode(answer).expect("an answer");
+    let delivery = answer.delivery.as_mut().expect("keys");
+    delivery.enc = enc;
+    delivery.keys = body.items.iter().map(seal).collect();
+    answer.encode()
+}
+
+#[test]
+fn a_key_that_the_grant_did_not_commit_to_is_not_taken_from_the_service() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2);
+    let new = world.computer("new laptop");
+    let ended = world.restore_bent(&new, &stick, Fault::Altered(with_wrong_keys));
+    assert_eq!((ended.hresult().as_str(), ended.exit_code()), ("C00D2745", 1));
+    assert_eq!((new.opens(&issued), new.store().count().unwrap()), (0, 0));
+    assert_eq!(
+        (world.restore(&new, &stick).failure(), new.opens(&issued)),
+        (None, 2)
+    );
 }
 
 #[test]

@@ -151,7 +151,19 @@ fn an_escrow_of_another_license_is_refused_by_the_service() {
     let world = World::new();
     let (_, issued, _) = world.backed_up(3);
     let forged = forged_first(&world, &issued, |licenses| {
-        licenses[0].escrow_of = issued[1].clone()
+        licenses[0].sealed_for = *issued[1].grant.digest();
+        licenses[0].key = issued[1].key.clone();
+    });
+    assert_eq!(forged, (vec![Outcome::Failed(Failure::BackupCorrupt)], 2));
+    assert!(ledger::rows_of(&world, &issued[0]).is_empty(), "it took no slot");
+}
+
+#[test]
+fn an_escrow_with_another_key_than_the_grant_committed_to_is_refused_by_the_service() {
+    let world = World::new();
+    let (_, issued, _) = world.backed_up(3);
+    let forged = forged_first(&world, &issued, |licenses| {
+        licenses[0].key = issued[1].key.clone();
     });
     assert_eq!(forged, (vec![Outcome::Failed(Failure::BackupCorrupt)], 2));
     assert!(ledger::rows_of(&world, &issued[0]).is_empty(), "it took no slot");

@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use keyferry::Clock as _;
 use keyferry_archive::medium::BackupName;
 use keyferry_archive::{BackupId, Header, ServiceSeal, Writer};
-use keyferry_license::{SealedKey, Sealer, Suite};
+use keyferry_license::{ContentKey, Digest, Suite};
 use keyferry_testkit::{Computer, Issued, World};
+
+use crate::careless::{Careless, ESCROW};
 
 /// A license as a forger puts it into a backup.
 pub struct Forgery {
     /// The grant's bytes.
     pub grant: Vec<u8>,
-    /// Whose key is in the escrow, and for whose grant it was sealed.
-    pub escrow_of: Issued,
+    /// For which grant the escrow is sealed.
+    pub sealed_for: Digest,
+    /// The key in it.
+    pub key: ContentKey,
 }
 
 impl Forgery {
@@ -22,7 +26,8 @@ impl Forgery {
     pub fn of(issued: &[Issued]) -> Vec<Self> {
         let one = |license: &Issued| Self {
             grant: license.grant.as_bytes().to_vec(),
-            escrow_of: license.clone(),
+            sealed_for: *license.grant.digest(),
+            key: license.key.clone(),
         };
         issued.iter().map(one).collect()
     }
@@ -32,7 +37,7 @@ impl Forgery {
 pub fn write(world: &World, computer: &Computer, folder: &Path, licenses: &[Forgery]) -> PathBuf {
     let service = world.service.card();
     let now = computer.clock.now();
-    let (enc, sealer) = Sealer::escrow(service.seal_key(now).expect("a key")).expect("sealed");
+    let (enc, sealer) = Careless::new(ESCROW, service.seal_key(now).expect("a key"));
     let header = Header {
         backup: BackupId::generate().expect("randomness"),
         created: now,
@@ -50,8 +55,7 @@ pub fn write(world: &World, computer: &Computer, folder: &Path, licenses: &[Forg
     let file = std::fs::File::create(&path).expect("a file");
     let mut writer = Writer::new(file, &header).expect("a header");
     for license in licenses {
-        let Issued { grant, key } = &license.escrow_of;
-        let escrow: SealedKey = sealer.seal(grant, key).expect("sealed");
+        let escrow = sealer.seal(&license.sealed_for, &license.key);
         writer
             .push_license(&license.grant, &escrow, None)
             .expect("written");

@@ -2,6 +2,7 @@
 //! ledger. Each module holds one promise.
 
 mod answers;
+mod careless;
 mod consent;
 mod damage;
 mod forged;
