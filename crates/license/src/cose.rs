@@ -21,13 +21,25 @@ pub enum Typ {
     Receipt,
     /// The footer of a backup.
     Backup,
+    /// What an issuer takes back.
+    RevocationList,
+    /// A service's word that it has a revocation list.
+    ListReceipt,
 }
 
 /// Ed25519 (RFC 9864).
 const ALG: i64 = -19;
 /// Longer protected headers are not looked into to say what is wrong with them.
 const HEADER_LIMIT: usize = 1024;
-const ALL: [Typ; 5] = [Typ::Card, Typ::Grant, Typ::Request, Typ::Receipt, Typ::Backup];
+const ALL: [Typ; 7] = [
+    Typ::Card,
+    Typ::Grant,
+    Typ::Request,
+    Typ::Receipt,
+    Typ::Backup,
+    Typ::RevocationList,
+    Typ::ListReceipt,
+];
 
 impl Typ {
     /// The media type.
@@ -38,6 +50,8 @@ impl Typ {
             Typ::Request => "application/vnd.keyferry.request+cose",
             Typ::Receipt => "application/vnd.keyferry.receipt+cose",
             Typ::Backup => "application/vnd.keyferry.backup+cose",
+            Typ::RevocationList => "application/vnd.keyferry.revocations+cose",
+            Typ::ListReceipt => "application/vnd.keyferry.list-receipt+cose",
         }
     }
 
@@ -49,6 +63,8 @@ impl Typ {
             Typ::Request => "request",
             Typ::Receipt => "receipt",
             Typ::Backup => "backup footer",
+            Typ::RevocationList => "revocation list",
+            Typ::ListReceipt => "receipt of a revocation list",
         }
     }
 

@@ -21,6 +21,28 @@ pub struct Delivery {
     pub keys: Vec<Option<SealedKey>>,
 }
 
+/// Revocation lists and the cards to check them with. Not signed as a whole: each document is, and lists are numbered
+/// without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Lists {
+    /// Signed lists: issuer by issuer in the order of the request, each issuer's by number, from the one after the
+    /// number that was named. What doesn't fit comes with the next request.
+    #[cbor(
+        n(1),
+        encode_with = "crate::bounds::encode_documents",
+        decode_with = "crate::bounds::documents"
+    )]
+    pub lists: Vec<Vec<u8>>,
+    /// The newest card of each issuer whose lists are here.
+    #[cbor(
+        n(2),
+        encode_with = "crate::bounds::encode_documents",
+        decode_with = "crate::bounds::documents"
+    )]
+    pub cards: Vec<Vec<u8>>,
+}
+
 /// Why a request could not be judged at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -82,25 +104,24 @@ pub struct Answer {
     /// Instead of a receipt.
     #[n(4)]
     pub problem: Option<Problem>,
+    /// With the receipt of a request for revocation lists.
+    #[n(5)]
+    pub lists: Option<Lists>,
 }
 
 impl Answer {
     /// An answer that judges nothing.
     pub fn problem(code: ProblemCode, message: &str, retry_after: Option<u32>) -> Self {
-        let mut end = message.len().min(1024);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let message = Text::new("message", &message[..end]).unwrap_or_default();
         Self {
             receipt: None,
             delivery: None,
             card: None,
             problem: Some(Problem {
                 code,
-                message,
+                message: self::message(message),
                 retry_after,
             }),
+            lists: None,
         }
     }
 
@@ -117,4 +138,13 @@ impl Answer {
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
     }
+}
+
+/// A message for a person, cut between two characters where it is too long.
+pub(crate) fn message(message: &str) -> Text<1024> {
+    let mut end = message.len().min(1024);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    Text::new("message", &message[..end]).unwrap_or_default()
 }

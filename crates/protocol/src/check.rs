@@ -4,10 +4,10 @@ use keyferry_license::{
     Card, ComputerId, ContentKey, Grant, KemSecret, LicenseId, Sealer, Thumbprint, Verified,
 };
 
-use crate::answer::{Answer, Problem};
+use crate::answer::{Answer, Delivery, Lists, Problem};
 use crate::error::{Error, Result};
 use crate::receipt::{Page, Reason, Receipt, Verdict};
-use crate::request::{Request, RequestId, Restore, SignedRequest};
+use crate::request::{Request, RequestId, Restore, SignedRequest, kind};
 
 /// What became of one license of a request.
 #[derive(Debug)]
@@ -58,33 +58,34 @@ pub fn check_answer(
     service: &Verified<Card>,
     one_time: Option<&KemSecret>,
 ) -> Result<Result<Checked, Problem>> {
-    let answer = Answer::decode(answer)?;
-    let receipt_bytes = match (answer.receipt, answer.problem) {
-        (Some(receipt), _) => receipt,
-        (None, Some(problem)) => return Ok(Err(problem)),
-        (None, None) => return Err(Error::Inconsistent("it is empty")),
+    let Opened {
+        request,
+        receipt_bytes,
+        receipt,
+        newer_card,
+        delivery,
+        ..
+    } = match open(answer, request_bytes, service)? {
+        Ok(opened) => opened,
+        Err(problem) => return Ok(Err(problem)),
     };
-    let newer_card = newer_card(answer.card.as_deref(), service)?;
-    let receipt = Receipt::verify(&receipt_bytes, newer_card.as_ref().unwrap_or(service))?;
-    let request = SignedRequest::decode(request_bytes)?;
-    belongs(&receipt, request.id(), request.claim())?;
-    let individualizes = *receipt.kind == *crate::kind::INDIVIDUALIZE;
+    let individualizes = *request.kind == *kind::INDIVIDUALIZE;
     let count = if individualizes { 0 } else { grants.len() };
-    certifies(&receipt, request.claim(), individualizes)?;
     if receipt.entries.len() != count {
         return Err(Error::Inconsistent(
             "the receipt does not speak of each license once",
         ));
     }
-    let keys = delivered(answer.delivery, one_time, count)?;
+    let keys = delivered(delivery, one_time, count)?;
     let mut items = Vec::with_capacity(count);
     for ((entry, grant), sealed) in receipt.entries.iter().zip(grants).zip(keys.sealed) {
         let named = names(entry.issuer, entry.license, grant);
-        let granted = entry.verdict != Verdict::Refused;
-        items.push(match (granted, entry.reason, entry.slot.zip(entry.of)) {
-            (false, Some(reason), _) => CheckedItem::Refused(reason),
-            (true, None, Some((slot, of))) if named && slot >= 1 && slot <= of => {
-                let verdict = entry.verdict;
+        let verdict = entry.verdict;
+        items.push(match (verdict, entry.reason, entry.slot.zip(entry.of)) {
+            (Verdict::Refused, Some(reason), _) => CheckedItem::Refused(reason),
+            (Verdict::Restored | Verdict::Reissued, None, Some((slot, of)))
+                if named && slot >= 1 && slot <= of =>
+            {
                 match (&keys.sealer, sealed) {
                     (Some(sealer), Some(sealed)) => match sealer.open(grant, &sealed) {
                         Ok(key) => CheckedItem::Granted {
@@ -119,12 +120,58 @@ pub fn check_answer(
     }))
 }
 
+/// An answer whose receipt was verified and is the one of this request.
+pub(crate) struct Opened {
+    pub(crate) request: Request,
+    pub(crate) receipt_bytes: Vec<u8>,
+    pub(crate) receipt: Receipt,
+    pub(crate) newer_card: Option<Verified<Card>>,
+    pub(crate) delivery: Option<Delivery>,
+    pub(crate) lists: Option<Lists>,
+}
+
+/// What holds for the answer to a request of any kind.
+pub(crate) fn open(
+    answer: &[u8],
+    request_bytes: &[u8],
+    service: &Verified<Card>,
+) -> Result<Result<Opened, Problem>> {
+    let answer = Answer::decode(answer)?;
+    let receipt_bytes = match (answer.receipt, answer.problem) {
+        (Some(receipt), _) => receipt,
+        (None, Some(problem)) => return Ok(Err(problem)),
+        (None, None) => return Err(Error::Inconsistent("it is empty")),
+    };
+    let newer_card = newer_card(answer.card.as_deref(), service)?;
+    let receipt = Receipt::verify(&receipt_bytes, newer_card.as_ref().unwrap_or(service))?;
+    let signed = SignedRequest::decode(request_bytes)?;
+    belongs(&receipt, signed.id(), signed.claim())?;
+    let request = signed.into_claim();
+    certifies(&receipt, &request)?;
+    if answer.lists.is_some() != (*request.kind == *kind::REVOCATIONS) {
+        return Err(Error::Inconsistent(
+            "revocation lists come when they are asked for, and then only",
+        ));
+    }
+    if answer.delivery.is_some() && *request.kind != *kind::RESTORE {
+        return Err(Error::Inconsistent("it delivers keys that nobody asked for"));
+    }
+    Ok(Ok(Opened {
+        request,
+        receipt_bytes,
+        receipt,
+        newer_card,
+        delivery: answer.delivery,
+        lists: answer.lists,
+    }))
+}
+
 struct Keys {
     sealer: Option<Sealer>,
     sealed: Vec<Option<keyferry_license::SealedKey>>,
 }
 
-fn delivered(delivery: Option<crate::Delivery>, one_time: Option<&KemSecret>, count: usize) -> Result<Keys> {
+fn delivered(delivery: Option<Delivery>, one_time: Option<&KemSecret>, count: usize) -> Result<Keys> {
     match (delivery, one_time) {
         (Some(delivery), Some(one_time)) => {
             if delivery.keys.len() != count {
@@ -164,8 +211,8 @@ fn belongs(receipt: &Receipt, id: RequestId, request: &Request) -> Result<()> {
 }
 
 /// The receipt of an individualization is a certificate: of the very card that was sent.
-fn certifies(receipt: &Receipt, request: &Request, individualizes: bool) -> Result<()> {
-    let sent = match individualizes {
+fn certifies(receipt: &Receipt, request: &Request) -> Result<()> {
+    let sent = match *request.kind == *kind::INDIVIDUALIZE {
         true => Some(*request.individualize_body()?.1.digest()),
         false => None,
     };

@@ -51,7 +51,10 @@ impl RequestParcel {
         let parcel: Self = decode_exact("request file", block, MESSAGE_LIMIT)?;
         let request = SignedRequest::decode(&parcel.request)?;
         if request.claim().service != parcel.service {
-            return Err(Error::Mismatch { what: "request file", field: "service" });
+            return Err(Error::Mismatch {
+                what: "request file",
+                field: "service",
+            });
         }
         let id = request.id();
         Ok((parcel, id))
@@ -80,15 +83,35 @@ mod tests {
     fn parcels_come_back_and_name_their_service() {
         let computer = SigningSecret::generate().unwrap();
         let service = computer.public().thumbprint();
-        let body = Individualize { card: vec![1], consent: 5 };
-        let request = Request::prepare(&computer, service, [0; 16], None, kind::INDIVIDUALIZE, &body).unwrap();
+        let body = Individualize {
+            card: vec![1],
+            consent: 5,
+        };
+        let request =
+            Request::prepare(&computer, service, [0; 16], None, kind::INDIVIDUALIZE, &body).unwrap();
         let url = Text::new("URL", "https://licenses.example").unwrap();
-        let parcel = RequestParcel { service, url, request: request.bytes.clone() };
+        let parcel = RequestParcel {
+            service,
+            url,
+            request: request.bytes.clone(),
+        };
         let block = armor::single(REQUEST_LABEL, parcel.to_armor().unwrap().as_bytes()).unwrap();
-        assert_eq!(RequestParcel::decode(&block).unwrap(), (parcel.clone(), request.id));
-        let other = RequestParcel { service: Thumbprint([7; 32]), ..parcel };
-        assert!(matches!(RequestParcel::decode(&encode(&other)), Err(Error::Mismatch { .. })));
-        let answer = AnswerParcel { request: request.id, answer: vec![1, 2, 3] };
+        assert_eq!(
+            RequestParcel::decode(&block).unwrap(),
+            (parcel.clone(), request.id)
+        );
+        let other = RequestParcel {
+            service: Thumbprint([7; 32]),
+            ..parcel
+        };
+        assert!(matches!(
+            RequestParcel::decode(&encode(&other)),
+            Err(Error::Mismatch { .. })
+        ));
+        let answer = AnswerParcel {
+            request: request.id,
+            answer: vec![1, 2, 3],
+        };
         let block = armor::single(ANSWER_LABEL, answer.to_armor().unwrap().as_bytes()).unwrap();
         assert_eq!(AnswerParcel::decode(&block).unwrap(), answer);
         assert!(AnswerParcel::decode(&block[1..]).is_err());

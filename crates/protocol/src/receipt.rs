@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::MESSAGE_LIMIT;
 use crate::error::Result;
 use crate::request::{OperationId, RequestId};
+use crate::revocations::ListNumber;
 
 /// What was decided about a license.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -23,6 +24,16 @@ pub enum Verdict {
     /// A no; the reason says why.
     #[n(3)]
     Refused,
+    /// Of a release: the computer no longer holds the slot.
+    #[n(4)]
+    Released,
+    /// Of a release: the computer doesn't hold the license, or nothing in the request shows that it does.
+    #[n(5)]
+    NotHeld,
+    /// Of a release: the request doesn't show that the computer knows its newest row. Nothing was changed; ask again
+    /// with this receipt as the last one.
+    #[n(6)]
+    Stale,
 }
 
 /// Why a license was refused.
@@ -144,7 +155,7 @@ pub struct Receipt {
     /// Kind of the request.
     #[n(6)]
     pub kind: Text<64>,
-    /// One for each license of a restore or a plan, in its order.
+    /// One for each license of a restore, a plan or a release, in its order.
     #[cbor(n(7), decode_with = "crate::bounds::items")]
     pub entries: Vec<Entry>,
     /// At most one for each reason.
@@ -153,6 +164,9 @@ pub struct Receipt {
     /// Of an individualization: digest of the card that is certified. This receipt is the certificate.
     #[n(9)]
     pub card: Option<Digest>,
+    /// Of a request for revocation lists: the newest number of each issuer that is registered, 0 where there is none.
+    #[cbor(n(10), decode_with = "crate::bounds::optional_items")]
+    pub newest: Option<Vec<ListNumber>>,
 }
 
 impl Receipt {

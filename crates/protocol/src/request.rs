@@ -24,6 +24,12 @@ pub mod kind {
     pub const PLAN: &str = "plan";
     /// Give the licenses a slot and their keys.
     pub const RESTORE: &str = "restore";
+    /// This computer gives its slots back.
+    pub const RELEASE: &str = "release";
+    /// What did these issuers revoke?
+    pub const REVOCATIONS: &str = "revocations";
+    /// This computer has obeyed these revocation lists.
+    pub const ACKNOWLEDGE: &str = "acknowledge";
 }
 
 /// The last receipt that the computer got from this service.
@@ -209,6 +215,10 @@ impl<'b> SignedRequest<'b> {
     /// What it claims, to find the key to check it with.
     pub fn claim(&self) -> &Request {
         &self.request
+    }
+
+    pub(crate) fn into_claim(self) -> Request {
+        self.request
     }
 
     /// SHA-256 of the bytes.

@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Thumbprint, Verified, printable};
 use keyferry_protocol::{
-    Answer, Delivery, Entry, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request, RequestId, SignedRequest,
-    kind,
+    Answer, Delivery, Entry, ListNumber, Lists, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request,
+    RequestId, SignedRequest, kind,
 };
 
 use crate::error::{Error, Result};
@@ -57,6 +57,8 @@ pub(crate) struct Judged {
     pub(crate) pages: Vec<Page>,
     pub(crate) card: Option<Digest>,
     pub(crate) delivery: Option<Delivery>,
+    pub(crate) newest: Option<Vec<ListNumber>>,
+    pub(crate) lists: Option<Lists>,
 }
 
 /// Why a request is not judged.
@@ -209,12 +211,14 @@ impl Service {
             entries: judged.entries,
             pages: judged.pages,
             card: judged.card,
+            newest: judged.newest,
         };
         Ok(Answer {
             receipt: Some(receipt.sign(self.keys.signing())),
             delivery: judged.delivery,
             card: Some(self.card.as_bytes().to_vec()),
             problem: None,
+            lists: judged.lists,
         })
     }
 }

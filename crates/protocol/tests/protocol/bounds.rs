@@ -66,6 +66,7 @@ fn a_million_items_are_refused_before_the_first() {
         delivery: Some(delivery(vec![])),
         card: None,
         problem: None,
+        lists: None,
     });
     let at = answer.len() - 1;
     assert_eq!(answer[at], 0x80);
@@ -153,5 +154,6 @@ fn answer() -> Answer {
         delivery: None,
         card: None,
         problem: None,
+        lists: None,
     }
 }

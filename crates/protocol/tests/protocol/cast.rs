@@ -174,6 +174,7 @@ pub fn receipt(entries: Vec<Entry>) -> Receipt {
         entries,
         pages: reasons.into_iter().map(page).collect(),
         card: None,
+        newest: None,
     }
 }
 

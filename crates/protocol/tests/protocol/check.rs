@@ -50,6 +50,7 @@ impl Exchange {
             delivery: Some(self.delivery.clone()),
             card: Some(service_card().as_bytes().to_vec()),
             problem: None,
+            lists: None,
         }
     }
 

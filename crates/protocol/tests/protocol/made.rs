@@ -356,6 +356,7 @@ fn answers() -> Vec<Vector> {
         delivery: Some(delivery(vec![Some(SealedKey([5; 32])), None])),
         card: Some(service_card().as_bytes().to_vec()),
         problem: None,
+        lists: None,
     };
     let problem = |code, retry| Answer::problem(code, "come back later", retry).encode();
     let both = Answer {

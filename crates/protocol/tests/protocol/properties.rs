@@ -73,6 +73,7 @@ proptest! {
             delivery: Some(delivery(keys.into_iter().map(|key| key.map(SealedKey)).collect())),
             card: card.then(|| vec![4, 5]),
             problem: None,
+            lists: None,
         };
         prop_assert_eq!(Answer::decode(&answer.encode()).unwrap(), answer);
     }
