@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use keyferry::{Failure, Outcome};
+use keyferry_license::Grant;
 use keyferry_testkit::{Issued, Wanted, World, files_below};
 
 use crate::forged::{self, Forgery};
@@ -126,13 +127,11 @@ fn an_altered_grant_is_refused() {
     let world = World::new();
     let (_, issued, _) = world.backed_up(3);
     let forged = forged_first(&world, &issued, |licenses| {
-        // The title, which stands last but two: the document stays well-formed, the signature doesn't fit.
-        let at = licenses[0]
-            .grant
-            .windows(4)
-            .position(|bytes| bytes == b"Song")
-            .expect("the title");
-        licenses[0].grant[at] = b'L';
+        // The title: the document stays well-formed, and its escrow opens. Only the signature doesn't fit.
+        let first = &mut licenses[0];
+        let title = first.grant.windows(4).position(|bytes| bytes == b"Song");
+        first.grant[title.expect("the title")] = b'L';
+        first.sealed_for = Grant::parse(&first.grant).expect("well-formed").digest();
     });
     assert_eq!(forged, (vec![Outcome::Failed(Failure::BackupCorrupt)], 2));
     assert!(ledger::rows_of(&world, &issued[0]).is_empty());
