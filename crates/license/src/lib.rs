@@ -9,6 +9,7 @@ mod card;
 mod cbor;
 mod content_key;
 mod cose;
+pub mod document;
 mod error;
 mod grant;
 mod id;

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use keyferry_license::document::DocumentId;
 use keyferry_license::usage::Denied;
 use keyferry_license::{LicenseId, Thumbprint};
 
@@ -72,6 +73,22 @@ pub enum Error {
         license: LicenseId,
         /// What does not fit.
         what: &'static str,
+    },
+    /// One license document is not what was put there; nothing else is concerned (C00D2783).
+    #[error("license document {id} is damaged in the store: restore it from a backup, or import it again")]
+    DamagedDocument {
+        /// Which.
+        id: DocumentId,
+    },
+    /// A revocation list was not taken, because one before it is missing; nothing changed.
+    #[error("revocation list {found} of issuer {issuer} can't be taken after {seen}: one before it is missing")]
+    RevocationGap {
+        /// Whose.
+        issuer: Thumbprint,
+        /// The last that was taken; 0 for none.
+        seen: u64,
+        /// The one that came.
+        found: u64,
     },
     /// A newer Keyferry wrote the file.
     #[error(

@@ -6,6 +6,7 @@
 //! says which assumptions about the medium it rests on. The clock is always an argument.
 
 mod computer;
+mod document;
 mod error;
 mod files;
 mod guard;
@@ -19,12 +20,13 @@ mod store;
 mod trust;
 mod usage;
 
+pub use document::{DocumentInfo, NewDocument, Put, StoredDocument};
 pub use error::{Error, Result, UseError};
 pub use files::FileLock as OperationLock;
 pub use guard::{FileGuard, KeyGuard};
 pub use insert::{Arrival, Inserted, NewLicense, Tombstone};
 pub use machine::MachineIdentity;
-pub use outbox::{OutboxEntry, Receipt};
+pub use outbox::{OutboxEntry, Pending, Receipt};
 pub use read::{Opener, Presence, Snapshot, StoredLicense};
 pub use store::Store;
 pub use trust::{AcceptedRoot, LastReceipt};

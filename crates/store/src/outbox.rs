@@ -3,11 +3,12 @@
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use keyferry_license::{KemSecret, Secret32, Thumbprint};
+use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::insert::{Inserted, NewLicense};
-use crate::sql::records::{self, OutboxRow, ReceiptRow};
+use crate::sql::records::{self, OutboxRow, PendingRow, ReceiptRow};
 use crate::store::Store;
 
 const NONCE: usize = 12;
@@ -21,10 +22,25 @@ pub struct OutboxEntry {
     pub operation: [u8; 16],
     /// Root of the service that it goes to.
     pub service: Thumbprint,
+    /// Kind of the request, as the messages name it.
+    pub kind: String,
     /// The signed request.
     pub bytes: Vec<u8>,
-    /// Opens the delivery of the answer; deleted with the entry.
-    pub one_time: KemSecret,
+    /// Opens the delivery of the answer, where one comes with it; deleted with the entry.
+    pub one_time: Option<KemSecret>,
+}
+
+/// The names of a request that waits, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// SHA-256 of the request's bytes.
+    pub request_id: [u8; 32],
+    /// The same for all requests of one operation.
+    pub operation: [u8; 16],
+    /// Root of the service that it goes to.
+    pub service: Thumbprint,
+    /// Kind of the request, as the messages name it.
+    pub kind: String,
 }
 
 /// A service's signed word, kept.
@@ -34,8 +50,8 @@ pub struct Receipt {
     pub request_id: [u8; 32],
     /// Root of the service.
     pub service: Thumbprint,
-    /// Kind of the request, as the messages number it.
-    pub kind: u64,
+    /// Kind of the request, as the messages name it.
+    pub kind: String,
     /// The service's time in it (Unix seconds).
     pub time: u64,
     /// The signed receipt.
@@ -45,14 +61,40 @@ pub struct Receipt {
 impl Store {
     /// Keeps a request until its answer comes; durable. The one-time key lies there sealed under the store key.
     pub fn outbox_put(&self, entry: &OutboxEntry) -> Result<()> {
-        let row = OutboxRow {
-            request: entry.request_id,
-            operation: entry.operation,
-            service: entry.service.0,
-            bytes: entry.bytes.clone(),
-            one_time: self.seal_one_time(entry)?,
+        self.outbox_put_all(std::slice::from_ref(entry))
+    }
+
+    /// Keeps several requests, all or none; durable.
+    pub fn outbox_put_all(&self, entries: &[OutboxEntry]) -> Result<()> {
+        self.write(|db| self.outbox_put_in(db, entries))
+    }
+
+    pub(crate) fn outbox_put_in(&self, db: &Connection, entries: &[OutboxEntry]) -> Result<()> {
+        for entry in entries {
+            let row = OutboxRow {
+                request: entry.request_id,
+                operation: entry.operation,
+                service: entry.service.0,
+                kind: entry.kind.clone(),
+                bytes: entry.bytes.clone(),
+                one_time: self.seal_one_time(entry)?,
+            };
+            records::put_outbox(db, &self.path, &row)?;
+        }
+        Ok(())
+    }
+
+    /// The names of what waits, of one kind or of all, the oldest first: a restore of many licenses may have more
+    /// requests waiting than fit into memory.
+    pub fn pending(&self, kind: Option<&str>) -> Result<Vec<Pending>> {
+        let rows = records::pending(&self.db, &self.path, kind)?;
+        let pending = |row: PendingRow| Pending {
+            request_id: row.request,
+            operation: row.operation,
+            service: Thumbprint(row.service),
+            kind: row.kind,
         };
-        self.write(|db| records::put_outbox(db, &self.path, &row))
+        Ok(rows.into_iter().map(pending).collect())
     }
 
     /// What waits, the oldest first.
@@ -82,7 +124,7 @@ impl Store {
             let row = ReceiptRow {
                 request: receipt.request_id,
                 service: receipt.service.0,
-                kind: receipt.kind,
+                kind: receipt.kind.clone(),
                 time: receipt.time,
                 bytes: receipt.bytes.clone(),
             };
@@ -94,14 +136,18 @@ impl Store {
     /// All receipts, the oldest first.
     pub fn receipts(&self) -> Result<Vec<Receipt>> {
         let rows = records::receipts(&self.db, &self.path)?;
-        let receipt = |row: ReceiptRow| Receipt {
-            request_id: row.request,
-            service: Thumbprint(row.service),
-            kind: row.kind,
-            time: row.time,
-            bytes: row.bytes,
-        };
-        Ok(rows.into_iter().map(receipt).collect())
+        Ok(rows.into_iter().map(Receipt::from).collect())
+    }
+
+    /// Calls `each` for every receipt of one service or of all, service by service, the oldest first; stops at its
+    /// first error. One receipt is in memory at a time.
+    pub fn for_each_receipt<E: From<Error>>(
+        &self,
+        service: Option<&Thumbprint>,
+        mut each: impl FnMut(Receipt) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let service = service.map(Thumbprint::as_bytes);
+        records::for_each_receipt(&self.db, &self.path, service, |row| each(row.into()))
     }
 
     fn entry(&self, row: OutboxRow) -> Result<OutboxEntry> {
@@ -110,15 +156,18 @@ impl Store {
             request_id: row.request,
             operation: row.operation,
             service: Thumbprint(row.service),
+            kind: row.kind,
             bytes: row.bytes,
             one_time,
         })
     }
 
+    /// An entry without a one-time key seals nothing, so that a key can't be taken out of one unnoticed.
     fn seal_one_time(&self, entry: &OutboxEntry) -> Result<Vec<u8>> {
         let nonce: [u8; NONCE] = keyferry_license::random()?;
+        let seed = entry.one_time.as_ref().map(|key| key.seed().expose().as_slice());
         let payload = Payload {
-            msg: entry.one_time.seed().expose(),
+            msg: seed.unwrap_or_default(),
             aad: &entry.request_id,
         };
         let sealed = self.outbox_cipher()?.encrypt(&Nonce::from(nonce), payload);
@@ -126,7 +175,7 @@ impl Store {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    fn open_one_time(&self, row: &OutboxRow) -> Result<KemSecret> {
+    fn open_one_time(&self, row: &OutboxRow) -> Result<Option<KemSecret>> {
         let altered = || {
             Error::damaged(
                 &self.path,
@@ -140,12 +189,27 @@ impl Store {
         };
         let seed = self.outbox_cipher()?.decrypt(&Nonce::from(*nonce), payload);
         let seed = Zeroizing::new(seed.map_err(|_| altered())?);
+        if seed.is_empty() {
+            return Ok(None);
+        }
         let seed = seed.as_slice().try_into().map_err(|_| altered())?;
-        Ok(KemSecret::from_seed(Secret32::from_bytes(seed)))
+        Ok(Some(KemSecret::from_seed(Secret32::from_bytes(seed))))
     }
 
     fn outbox_cipher(&self) -> Result<Aes256Gcm> {
         let cipher = Aes256Gcm::new_from_slice(self.derived.outbox.expose());
         cipher.map_err(|_| keyferry_license::Error::SealBroken.into())
+    }
+}
+
+impl From<ReceiptRow> for Receipt {
+    fn from(row: ReceiptRow) -> Self {
+        Self {
+            request_id: row.request,
+            service: Thumbprint(row.service),
+            kind: row.kind,
+            time: row.time,
+            bytes: row.bytes,
+        }
     }
 }

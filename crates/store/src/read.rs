@@ -98,10 +98,10 @@ pub enum Presence {
     Revoked,
 }
 
-/// All licenses as they were when it was taken, on a connection of its own: what others write meanwhile is not seen.
+/// All licenses and documents as they were when it was taken, on a connection of its own: what others write meanwhile is not seen.
 pub struct Snapshot {
-    path: PathBuf,
-    db: Connection,
+    pub(crate) path: PathBuf,
+    pub(crate) db: Connection,
     count: u64,
 }
 

@@ -157,7 +157,8 @@ fn send(
         operation: services.operation,
         service,
         bytes: request.bytes.clone(),
-        one_time: one_time.clone(),
+        kind: kind::RESTORE.into(),
+        one_time: Some(one_time.clone()),
     })?;
     let answer = operation.send(base, &request.bytes)?;
     let grants: Vec<Verified<Grant>> = asked.iter().map(|(grant, _)| grant.clone()).collect();

@@ -13,9 +13,6 @@ use crate::http::same_origin;
 use crate::import::{arrived, outcome};
 use crate::object::Operation;
 
-/// The store's number for receipts of a restore.
-const RESTORE_RECEIPT: u64 = 2;
-
 /// What is left to do after an answer.
 pub(crate) struct Settled {
     /// Licenses to ask for once more, with the receipt that has come.
@@ -59,7 +56,7 @@ pub(crate) fn settle(
     let row = Receipt {
         request_id: receipt.request,
         service: receipt.service,
-        kind: RESTORE_RECEIPT,
+        kind: receipt.kind.to_string(),
         time: receipt.time,
         bytes: receipt_bytes,
     };

@@ -1,6 +1,7 @@
 //! All SQL of the store: statements as functions over a connection, rows as plain values. What they mean is decided
 //! elsewhere.
 
+pub mod documents;
 pub mod licenses;
 pub mod records;
 mod schema;

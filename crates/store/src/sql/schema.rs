@@ -40,6 +40,30 @@ const MIGRATIONS: &[&str] = &["
         id INTEGER PRIMARY KEY,
         request BLOB NOT NULL UNIQUE, service BLOB NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
         bytes BLOB NOT NULL);
+", "
+    CREATE TABLE document (
+        id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL, time INTEGER NOT NULL,
+        size INTEGER NOT NULL, bytes BLOB NOT NULL);
+    CREATE TABLE revocation_list (issuer INTEGER NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE revocation (
+        issuer INTEGER NOT NULL, kind INTEGER NOT NULL, value BLOB NOT NULL,
+        PRIMARY KEY (issuer, kind, value)) WITHOUT ROWID;
+    CREATE TABLE outbox_2 (
+        id INTEGER PRIMARY KEY,
+        request BLOB NOT NULL UNIQUE, operation BLOB NOT NULL, service BLOB NOT NULL, kind TEXT NOT NULL,
+        bytes BLOB NOT NULL, one_time BLOB NOT NULL);
+    INSERT INTO outbox_2 SELECT id, request, operation, service, 'restore', bytes, one_time FROM outbox;
+    DROP TABLE outbox;
+    ALTER TABLE outbox_2 RENAME TO outbox;
+    CREATE TABLE receipt_2 (
+        id INTEGER PRIMARY KEY,
+        request BLOB NOT NULL UNIQUE, service BLOB NOT NULL, kind TEXT NOT NULL, time INTEGER NOT NULL,
+        bytes BLOB NOT NULL);
+    INSERT INTO receipt_2 SELECT id, request, service, 'restore', time, bytes FROM receipt;
+    DROP TABLE receipt;
+    ALTER TABLE receipt_2 RENAME TO receipt;
+    CREATE INDEX receipt_by_service ON receipt (service);
 "];
 
 /// Gives the first row of a new store, after it told computer.key, durably.
