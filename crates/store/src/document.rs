@@ -101,9 +101,7 @@ impl Store {
     /// The bytes of a document, None when it isn't here. [`Error::DamagedDocument`] when they were altered.
     pub fn document(&self, id: &DocumentId) -> Result<Option<Vec<u8>>> {
         let bytes = documents::bytes(&self.db, &self.path, id)?;
-        bytes
-            .map(|bytes| check(id, &bytes).map(|()| bytes))
-            .transpose()
+        bytes.map(|bytes| check(id, &bytes).map(|()| bytes)).transpose()
     }
 
     fn put_document_in(&self, db: &Connection, new: &NewDocument<'_>, now: u64) -> Result<Put> {

@@ -81,7 +81,9 @@ pub enum Error {
         id: DocumentId,
     },
     /// A revocation list was not taken, because one before it is missing; nothing changed.
-    #[error("revocation list {found} of issuer {issuer} can't be taken after {seen}: one before it is missing")]
+    #[error(
+        "revocation list {found} of issuer {issuer} can't be taken after {seen}: one before it is missing"
+    )]
     RevocationGap {
         /// Whose.
         issuer: Thumbprint,

@@ -1,4 +1,4 @@
-//! How licenses come into the store and leave it: marks and tombstones decide here, everything else about whether a
+//! How licenses come into the store: marks, tombstones and revocations decide here, everything else about whether a
 //! license may come in was decided by the caller.
 
 use keyferry_license::usage::UsageState;
@@ -6,7 +6,9 @@ use keyferry_license::{ContentKey, Grant, LicenseId, Thumbprint, Verified};
 use rusqlite::Connection;
 
 use crate::error::Result;
+use crate::removal::Tombstone;
 use crate::sql::licenses::{self, IssuerNumber};
+use crate::sql::revocations;
 use crate::store::Store;
 use crate::usage::StateName;
 
@@ -54,33 +56,6 @@ pub enum Inserted {
     Conflict,
 }
 
-/// Why a license that was here is not to come again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tombstone {
-    /// The computer gave its slot back.
-    Released,
-    /// The issuer took it back.
-    Revoked,
-}
-
-impl Tombstone {
-    fn kind(self) -> u8 {
-        match self {
-            Tombstone::Released => 1,
-            Tombstone::Revoked => 2,
-        }
-    }
-
-    /// A kind that this version doesn't know refuses like the hardest.
-    pub(crate) fn of_kind(kind: u8) -> Self {
-        if kind == 1 {
-            Tombstone::Released
-        } else {
-            Tombstone::Revoked
-        }
-    }
-}
-
 impl Store {
     /// Takes a batch of licenses in one transaction: all that can be taken are here, durably, when this returns; the
     /// answers are in the order of the batch. Before anything can be used, the mark *taken* is durable. Each key is
@@ -92,20 +67,6 @@ impl Store {
     /// Raises the mark *taken* for a whole operation, so that its batches needn't raise it one by one.
     pub fn expect_up_to(&self, license: LicenseId) -> Result<()> {
         self.raise_taken(license)
-    }
-
-    /// Removes licenses and sets their tombstones, whether they were here or not: forgets all return keys first, and
-    /// everything is durable when this returns.
-    pub fn bury(&self, what: &[(Thumbprint, LicenseId)], tombstone: Tombstone, now: u64) -> Result<()> {
-        self.forget_return_keys()?;
-        self.write_counted(true, |db| {
-            for (issuer, license) in what {
-                let issuer = licenses::number_issuer(db, &self.path, issuer)?;
-                licenses::remove(db, &self.path, issuer, license)?;
-                licenses::set_tombstone(db, &self.path, (issuer, license), tombstone.kind(), now)?;
-            }
-            Ok(((), true))
-        })
     }
 
     pub(crate) fn insert_in(&self, db: &Connection, batch: &[NewLicense]) -> Result<Vec<Inserted>> {
@@ -132,15 +93,31 @@ struct Insertion<'s> {
     store: &'s Store,
     db: &'s Connection,
     tombstones: bool,
-    issuer: Option<(Thumbprint, IssuerNumber)>,
+    issuer: Option<LastIssuer>,
     taken: LicenseId,
+}
+
+/// The issuer of the license before: batches mostly have one.
+#[derive(Clone, Copy)]
+struct LastIssuer {
+    root: Thumbprint,
+    number: IssuerNumber,
+    /// It revoked more than single licenses.
+    revokes: bool,
 }
 
 impl Insertion<'_> {
     fn one(&mut self, new: &NewLicense) -> Result<Inserted> {
         let (store, db, path) = (self.store, self.db, &self.store.path);
         let (grant, license) = (&new.grant, &new.grant.license);
-        let issuer = self.number(&grant.issuer)?;
+        let LastIssuer {
+            number: issuer,
+            revokes,
+            ..
+        } = self.issuer(&grant.issuer)?;
+        if revokes && store.is_kept_away(db, issuer, grant)? {
+            return Ok(Inserted::Revoked);
+        }
         if self.tombstones
             && let Some(kind) = licenses::tombstone(db, path, issuer, license)?
         {
@@ -193,15 +170,20 @@ impl Insertion<'_> {
         }))
     }
 
-    /// Batches mostly have one issuer.
-    fn number(&mut self, root: &Thumbprint) -> Result<IssuerNumber> {
-        if let Some((last, number)) = &self.issuer
-            && last == root
+    fn issuer(&mut self, root: &Thumbprint) -> Result<LastIssuer> {
+        if let Some(last) = self.issuer
+            && last.root == *root
         {
-            return Ok(*number);
+            return Ok(last);
         }
-        let number = licenses::number_issuer(self.db, &self.store.path, root)?;
-        self.issuer = Some((*root, number));
-        Ok(number)
+        let path = &self.store.path;
+        let number = licenses::number_issuer(self.db, path, root)?;
+        let issuer = LastIssuer {
+            root: *root,
+            number,
+            revokes: revocations::any(self.db, path, number)?,
+        };
+        self.issuer = Some(issuer);
+        Ok(issuer)
     }
 }

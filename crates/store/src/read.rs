@@ -9,7 +9,7 @@ use keyferry_license::{
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
-use crate::insert::Tombstone;
+use crate::removal::Tombstone;
 use crate::sql;
 use crate::sql::licenses::{self, LicenseRow};
 use crate::store::Store;

@@ -96,6 +96,49 @@ pub fn by_key(db: &Connection, path: &Path, key_id: &KeyId) -> Result<Vec<Licens
     rows.map_err(failed(path))
 }
 
+/// The same, of one issuer.
+pub fn by_key_of(
+    db: &Connection,
+    path: &Path,
+    issuer: IssuerNumber,
+    key_id: &KeyId,
+) -> Result<Vec<LicenseRow>> {
+    let sql = "SELECT id, license, sealed, grant_bytes FROM license WHERE key_prefix = ?1 AND issuer = ?2
+        ORDER BY id";
+    let rows = db.prepare_cached(sql).and_then(|mut s| {
+        s.query_map(params![prefix(key_id), issuer], license_row)?
+            .collect()
+    });
+    rows.map_err(failed(path))
+}
+
+/// IDs of all licenses of an issuer.
+pub fn ids_of(db: &Connection, path: &Path, issuer: IssuerNumber) -> Result<Vec<LicenseId>> {
+    let sql = "SELECT license FROM license WHERE issuer = ?1 ORDER BY id";
+    let ids = db
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_map([issuer], |row| row.get(0).map(LicenseId))?.collect());
+    ids.map_err(failed(path))
+}
+
+/// Calls `each` for ID and grant of every license of an issuer.
+pub fn for_each_of(
+    db: &Connection,
+    path: &Path,
+    issuer: IssuerNumber,
+    mut each: impl FnMut(LicenseId, &[u8]),
+) -> Result<()> {
+    let sql = "SELECT license, grant_bytes FROM license WHERE issuer = ?1 ORDER BY id";
+    let mut statement = db.prepare_cached(sql).map_err(failed(path))?;
+    let mut rows = statement.query([issuer]).map_err(failed(path))?;
+    while let Some(row) = rows.next().map_err(failed(path))? {
+        let license = row.get(0).map(LicenseId).map_err(failed(path))?;
+        let grant: Vec<u8> = row.get(1).map_err(failed(path))?;
+        each(license, &grant);
+    }
+    Ok(())
+}
+
 /// Calls `each` for every license, in the order in which they came.
 pub fn for_each<E: From<Error>>(
     db: &Connection,

@@ -4,6 +4,7 @@
 pub mod documents;
 pub mod licenses;
 pub mod records;
+pub mod revocations;
 mod schema;
 
 use std::path::Path;

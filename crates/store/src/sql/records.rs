@@ -101,7 +101,8 @@ pub fn outbox(db: &Connection, path: &Path) -> Result<Vec<OutboxRow>> {
 
 /// The names of what waits, of one kind or of all, the oldest first.
 pub fn pending(db: &Connection, path: &Path, kind: Option<&str>) -> Result<Vec<PendingRow>> {
-    let sql = "SELECT request, operation, service, kind FROM outbox WHERE ?1 IS NULL OR kind = ?1 ORDER BY id";
+    let sql =
+        "SELECT request, operation, service, kind FROM outbox WHERE ?1 IS NULL OR kind = ?1 ORDER BY id";
     let read = |row: &Row<'_>| {
         Ok(PendingRow {
             request: row.get(0)?,

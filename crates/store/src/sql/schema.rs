@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 const APPLICATION: i32 = 0x4b46_7374;
 
 /// Each brings the schema one version further; `user_version` is the number of those that were applied.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         store BLOB NOT NULL, counter INTEGER NOT NULL, computer BLOB NOT NULL,
@@ -40,7 +41,8 @@ const MIGRATIONS: &[&str] = &["
         id INTEGER PRIMARY KEY,
         request BLOB NOT NULL UNIQUE, service BLOB NOT NULL, kind INTEGER NOT NULL, time INTEGER NOT NULL,
         bytes BLOB NOT NULL);
-", "
+",
+    "
     CREATE TABLE document (
         id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL, time INTEGER NOT NULL,
@@ -64,7 +66,8 @@ const MIGRATIONS: &[&str] = &["
     DROP TABLE receipt;
     ALTER TABLE receipt_2 RENAME TO receipt;
     CREATE INDEX receipt_by_service ON receipt (service);
-"];
+",
+];
 
 /// Gives the first row of a new store, after it told computer.key, durably.
 pub type Birth<'f> = &'f mut dyn FnMut() -> Result<Meta>;
