@@ -175,6 +175,13 @@ impl Receipt {
         sign_document(Typ::Receipt, &encode(self), key)
     }
 
+    /// The computer that it says it is for, unverified: to tell a person whose it is.
+    pub fn claimed_computer(bytes: &[u8]) -> Result<ComputerId> {
+        let sign1 = Sign1::decode(Typ::Receipt, bytes, MESSAGE_LIMIT)?;
+        let receipt: Self = decode_exact("receipt", sign1.payload, MESSAGE_LIMIT)?;
+        Ok(receipt.computer)
+    }
+
     /// Decodes it and checks that this service signed it.
     pub fn verify(bytes: &[u8], service: &Verified<Card>) -> Result<Self> {
         let sign1 = Sign1::decode(Typ::Receipt, bytes, MESSAGE_LIMIT)?;

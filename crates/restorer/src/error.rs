@@ -63,6 +63,22 @@ pub enum Error {
         /// What the system says.
         why: String,
     },
+    /// Writing a file that the caller named.
+    #[error("can't write {}: {why}", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// An answer by file that was made for another computer.
+    #[error("this answer was made for computer {computer}, this is {own}")]
+    OtherComputersAnswer {
+        /// Whom the receipt names.
+        computer: keyferry_license::ComputerId,
+        /// This one.
+        own: keyferry_license::ComputerId,
+    },
     /// Licenses name more services than a backup can hold.
     #[error("the licenses here name {found} services, a backup holds those of at most {limit}")]
     TooManyServices {
@@ -139,7 +155,8 @@ impl Error {
             Error::NoPath { .. } => Failure::NoPath,
             Error::Busy => Failure::Busy,
             Error::Canceled => Failure::Canceled,
-            Error::NoBackup { .. } | Error::Unreadable { .. } => Failure::NoMedium,
+            Error::OtherComputersAnswer { .. } => Failure::OtherComputer,
+            Error::Unwritable { .. } | Error::NoBackup { .. } | Error::Unreadable { .. } => Failure::NoMedium,
             Error::SeveralComputers { .. } => Failure::InvalidArgument,
             Error::NoThread(_) => Failure::OutOfMemory,
             Error::TooManyServices { .. } | Error::NoServiceCard { .. } | Error::Internal(_) => {

@@ -7,6 +7,7 @@
 //! An operation runs on a thread of its own, tells one [`Events`] sink how it goes, can be canceled between batches,
 //! and ends in exactly one [`Status::End`]. The two journeys read as straight lines in `backup.rs` and `restore/`.
 
+mod authorize;
 mod backup;
 mod clock;
 mod code;
@@ -21,6 +22,7 @@ mod report;
 mod restore;
 mod transport;
 
+pub use authorize::{Carried, authorize};
 pub use clock::{Clock, SystemClock};
 pub use code::{Failure, HResult};
 pub use error::{Error, Result};

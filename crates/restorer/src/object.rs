@@ -195,6 +195,14 @@ impl Restorer {
         })
     }
 
+    /// Takes the answers to requests that travelled by file. Each is used once, and on this computer alone.
+    pub fn restore_answer(&self, path: &Path, events: Arc<dyn Events>) -> Result<Running<RestoreReport>> {
+        let path = path.to_owned();
+        self.start(false, events, move |operation| {
+            restore::take_answers(operation, &path)
+        })
+    }
+
     /// What a backup would hold. Nothing is written; the outcome of each license goes to the events.
     pub fn plan_backup(&self, options: &BackupOptions, events: Arc<dyn Events>) -> Result<BackupReport> {
         let folder = self.path(BACKUP_PATH, options.folder.as_deref())?;

@@ -28,6 +28,8 @@ pub struct RestoreOptions {
     pub trust: Vec<Thumbprint>,
     /// Of a folder with several computers' backups: whose, by the start of its ID (hexadecimal) or by its name.
     pub from: Option<String>,
+    /// Write the requests to this new file instead of sending them.
+    pub request_out: Option<PathBuf>,
 }
 
 /// How many licenses came to which end.
@@ -145,6 +147,8 @@ pub struct RestoreReport {
     pub consents_needed: Vec<ConsentNeeded>,
     /// Pages of the refusals.
     pub pages: Vec<RefusalPage>,
+    /// Requests that were written to the request file.
+    pub requests_out: u64,
     /// What is wrong with the file, in words.
     pub damage: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyferry_license::{Card, Grant, SealedKey, Thumbprint, Unverified, Verified};
-use keyferry_protocol::{Checked, Item, Request, Restore, check_answer, kind};
+use keyferry_protocol::{Checked, Item, Prepared, Request, Restore, check_answer, kind};
 use keyferry_store::{OutboxEntry, Store};
 
 use super::connect::{Link, Services, is_not_individualized, problem};
@@ -33,6 +33,9 @@ pub(crate) fn ask(
     told: &mut Told,
 ) -> Result<()> {
     let mut asked = verify(operation, ground, rows, told);
+    if services.outgoing.is_some() {
+        return write(operation, store, ground, services, service, &asked, told);
+    }
     // A second time only for licenses that were given back before: the first answer brings the newest receipt.
     for again in [true, false] {
         if asked.is_empty() {
@@ -124,6 +127,61 @@ fn exchange(
     Ok((card, checked?))
 }
 
+/// Writes the request to the file that somebody will carry.
+fn write(
+    operation: &Operation<'_>,
+    store: &Store,
+    ground: &Ground,
+    services: &mut Services,
+    service: Thumbprint,
+    asked: &[Asked],
+    told: &mut Told,
+) -> Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let Some(Link::Up { card, .. }) = services.link(&service).cloned() else {
+        let (failure, why) = services.failed(&service);
+        for (grant, _) in asked {
+            told.say(operation, outcome(grant, Outcome::Failed(failure), why.clone()));
+        }
+        return Ok(());
+    };
+    let request = prepare(store, ground, services, &service, asked)?;
+    let id = services.operation;
+    if let Some(outgoing) = &mut services.outgoing {
+        outgoing.put(store, &card, id, kind::RESTORE, request)?;
+    }
+    for (grant, _) in asked {
+        told.say(operation, outcome(grant, Outcome::AsksService, None));
+    }
+    Ok(())
+}
+
+fn prepare(
+    store: &Store,
+    ground: &Ground,
+    services: &Services,
+    service: &Thumbprint,
+    asked: &[Asked],
+) -> Result<Prepared> {
+    let item = |(grant, escrow): &Asked| Item {
+        grant: grant.as_bytes().to_vec(),
+        escrow: *escrow,
+    };
+    let body = Restore::new(ground.enc(service)?.clone(), asked.iter().map(item).collect());
+    let last = services.last_receipt(store, service)?;
+    let operation = services.operation;
+    Ok(Request::prepare(
+        store.signing(),
+        *service,
+        operation,
+        last,
+        kind::RESTORE,
+        &body,
+    )?)
+}
+
 fn send(
     operation: &Operation<'_>,
     store: &Store,
@@ -134,35 +192,19 @@ fn send(
     asked: &[Asked],
 ) -> Result<Checked> {
     let service = card.thumbprint();
-    let item = |(grant, escrow): &Asked| Item {
-        grant: grant.as_bytes().to_vec(),
-        escrow: *escrow,
-    };
-    let body = Restore::new(ground.enc(&service)?.clone(), asked.iter().map(item).collect());
-    let last = services.last_receipt(store, &service)?;
-    let request = Request::prepare(
-        store.signing(),
-        service,
-        services.operation,
-        last,
-        kind::RESTORE,
-        &body,
-    )?;
-    let one_time = request
-        .one_time
-        .ok_or_else(|| Error::Internal("a restore without a one-time key".into()))?;
+    let request = prepare(store, ground, services, &service, asked)?;
     // It changes the ledger, so it is kept before it is sent.
     store.outbox_put(&OutboxEntry {
         request_id: request.id,
         operation: services.operation,
         service,
-        bytes: request.bytes.clone(),
         kind: kind::RESTORE.into(),
-        one_time: Some(one_time.clone()),
+        bytes: request.bytes.clone(),
+        one_time: request.one_time.clone(),
     })?;
     let answer = operation.send(base, &request.bytes)?;
     let grants: Vec<Verified<Grant>> = asked.iter().map(|(grant, _)| grant.clone()).collect();
-    let checked = check_answer(&answer, &request.bytes, &grants, card, Some(&one_time))?;
+    let checked = check_answer(&answer, &request.bytes, &grants, card, request.one_time.as_ref())?;
     checked.map_err(|said| {
         // It was not judged, so nothing waits for an answer.
         let _ = store.outbox_remove(&request.id);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use keyferry_license::{Card, CardKind, Thumbprint, Verified, armor};
 use keyferry_protocol::{
-    Individualize, OperationId, Problem, ProblemCode, Receipt, Request, check_answer, kind,
+    Individualize, OperationId, Prepared, Problem, ProblemCode, Receipt, Request, check_answer, kind,
 };
 use keyferry_store::{LastReceipt, Store};
 
+use super::outgoing::Outgoing;
 use super::survey::Ground;
 use super::{Links, failure_of};
 use crate::code::{Failure, HResult};
@@ -35,6 +36,8 @@ pub(crate) struct Services {
     links: Links,
     pub(crate) operation: OperationId,
     heard: BTreeMap<Thumbprint, LastReceipt>,
+    /// Where requests go when they travel by file.
+    pub(crate) outgoing: Option<Outgoing>,
 }
 
 impl Services {
@@ -53,6 +56,7 @@ impl Services {
             links,
             operation: [0; 16],
             heard: BTreeMap::new(),
+            outgoing: None,
         }
     }
 
@@ -79,6 +83,45 @@ impl Services {
             self.links.insert(*root, link);
         }
         Ok(())
+    }
+
+    /// Writes requests to a file from now on. Individualization leads them, so that one trip suffices.
+    pub(crate) fn by_file(
+        &mut self,
+        operation: &Operation<'_>,
+        store: &Store,
+        ground: &Ground,
+        ask: &[Thumbprint],
+        mut outgoing: Outgoing,
+    ) -> Result<()> {
+        self.operation = keyferry_license::random()?;
+        for root in ask {
+            let card = ground.service(root)?;
+            if store.certificate(root)?.is_none() {
+                let request = self.certificate_request(operation, store, card)?;
+                outgoing.put(store, card, self.operation, kind::INDIVIDUALIZE, request)?;
+            }
+            let base = card.urls.first().map(|url| url.to_string()).unwrap_or_default();
+            let link = Link::Up {
+                base,
+                card: Box::new(card.clone()),
+            };
+            self.links.insert(*root, link);
+        }
+        self.outgoing = Some(outgoing);
+        Ok(())
+    }
+
+    /// Gives the request file its name; says how many requests it holds.
+    pub(crate) fn post(&mut self) -> Result<u64> {
+        let Some(outgoing) = self.outgoing.take() else {
+            return Ok(0);
+        };
+        let requests = outgoing.requests;
+        if requests > 0 {
+            outgoing.finish()?;
+        }
+        Ok(requests)
     }
 
     pub(crate) fn any_link(&self) -> bool {
@@ -169,16 +212,9 @@ impl Services {
         base: &str,
         service: &Verified<Card>,
     ) -> Result<()> {
-        let root = service.thumbprint();
-        let consent = match store.consent(&root)? {
-            Some(before) => before,
-            None => {
-                store.record_consent(&root, operation.now())?;
-                operation.now()
-            }
-        };
+        let request = self.certificate_request(operation, store, service)?;
         operation.tell(Status::Individualize(IndividualizeStep::Begin));
-        let certified = self.certify(operation, store, base, service, consent);
+        let certified = self.certify(operation, store, base, service, &request);
         match &certified {
             Ok(()) => operation.tell(Status::Individualize(IndividualizeStep::Succeed)),
             Err(error) => {
@@ -189,33 +225,50 @@ impl Services {
         certified
     }
 
+    /// The request for a certificate, under the person's consent, which is recorded before.
+    fn certificate_request(
+        &self,
+        operation: &Operation<'_>,
+        store: &Store,
+        service: &Verified<Card>,
+    ) -> Result<Prepared> {
+        let root = service.thumbprint();
+        let consent = match store.consent(&root)? {
+            Some(before) => before,
+            None => {
+                store.record_consent(&root, operation.now())?;
+                operation.now()
+            }
+        };
+        let body = Individualize {
+            card: store.card()?.as_bytes().to_vec(),
+            consent,
+        };
+        let last = self.last_receipt(store, &root)?;
+        let (signing, operation) = (store.signing(), self.operation);
+        Ok(Request::prepare(
+            signing,
+            root,
+            operation,
+            last,
+            kind::INDIVIDUALIZE,
+            &body,
+        )?)
+    }
+
     fn certify(
         &mut self,
         operation: &Operation<'_>,
         store: &Store,
         base: &str,
         service: &Verified<Card>,
-        consent: u64,
+        request: &Prepared,
     ) -> Result<()> {
-        let root = service.thumbprint();
-        let body = Individualize {
-            card: store.card()?.as_bytes().to_vec(),
-            consent,
-        };
-        let last = self.last_receipt(store, &root)?;
-        let request = Request::prepare(
-            store.signing(),
-            root,
-            self.operation,
-            last,
-            kind::INDIVIDUALIZE,
-            &body,
-        )?;
         let answer = operation
             .send(base, &request.bytes)
             .map_err(while_individualizing)?;
         let checked = check_answer(&answer, &request.bytes, &[], service, None)?.map_err(problem)?;
-        store.put_certificate(&root, &checked.receipt_bytes)?;
+        store.put_certificate(&service.thumbprint(), &checked.receipt_bytes)?;
         self.heard(&checked.receipt);
         Ok(())
     }

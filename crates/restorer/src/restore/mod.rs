@@ -1,9 +1,11 @@
 //! The restore journey: archive reader -> plan -> connect, individualize if agreed, credentials validated -> batches to
 //! the service -> verify receipts and keys -> store, one transaction a batch -> end.
 
+mod answer;
 mod batch;
 mod connect;
 mod execute;
+mod outgoing;
 mod rows;
 mod settle;
 mod source;
@@ -22,8 +24,11 @@ use crate::object::Operation;
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
 use connect::{Link, Services};
+use outgoing::Outgoing;
 use survey::{Ground, Survey};
 use told::Told;
+
+pub(crate) use answer::run as take_answers;
 
 /// Restores what the backup at `path` holds.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
@@ -43,7 +48,9 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     }
     let mut services = Services::new(&ground, &blocked);
     report.consents_needed = blocked;
-    if !ask.is_empty() {
+    if let Some(path) = &options.request_out {
+        services.by_file(operation, &store, &ground, &ask, Outgoing::begin(path)?)?;
+    } else if !ask.is_empty() {
         operation.tell(Status::Connecting);
         services.connect(operation, &store, &ground, &ask)?;
         if services.any_link() {
@@ -73,6 +80,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     );
     services.keep_receipts(&store)?;
     executed?;
+    told.report.requests_out = services.post()?;
     Ok(told.finish(&backup, true))
 }
 

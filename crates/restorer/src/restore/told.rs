@@ -72,6 +72,12 @@ impl Told {
         }
     }
 
+    /// The end of what was no backup.
+    pub(crate) fn close(mut self) -> RestoreReport {
+        self.report.failure = overall(&self.report.counts, &self.failures);
+        self.report
+    }
+
     /// The end. A backup whose signature promises more than was read, or none at all, may miss licenses that nobody
     /// can name.
     pub(crate) fn finish(mut self, backup: &Backup, was_read: bool) -> RestoreReport {
@@ -88,7 +94,6 @@ impl Told {
             }
             None => self.failures.push(Failure::BackupCorrupt),
         }
-        self.report.failure = overall(&self.report.counts, &self.failures);
-        self.report
+        self.close()
     }
 }
