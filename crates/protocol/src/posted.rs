@@ -129,6 +129,15 @@ impl Posted {
         }
     }
 
+    /// A list that can't be taken now.
+    pub fn busy(message: &str, retry_after: u32) -> Self {
+        let mut busy = Self::problem(ListProblemCode::Busy, message, None);
+        if let Some(problem) = &mut busy.problem {
+            problem.retry_after = Some(retry_after);
+        }
+        busy
+    }
+
     /// Decodes within its bounds.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let posted: Self = decode_exact("answer", bytes, POSTED_LIMIT)?;

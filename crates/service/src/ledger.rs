@@ -2,15 +2,17 @@
 //! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
 
 mod refusals;
+mod revocations;
 mod rows;
 mod schema;
 mod sqlite;
 
-use keyferry_license::{ComputerId, LicenseId, Thumbprint, VerifyingKey};
-use keyferry_protocol::{OperationId, Reason, RequestId, Row};
+use keyferry_license::{ComputerId, Digest, LicenseId, RevocationList, Thumbprint, Verified, VerifyingKey};
+use keyferry_protocol::{ListNumber, OperationId, Reason, RequestId, Row};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
-use crate::policy::{Asker, Case, Judgment};
+use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
 pub use sqlite::SqliteLedger;
 
@@ -92,11 +94,62 @@ pub struct RefusalPage {
     pub listed: Vec<RefusedLicense>,
 }
 
+/// What became of a revocation list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPlace {
+    /// It is here, and was taken first at this time (Unix seconds).
+    Taken(u64),
+    /// Its number is higher than the next one, which is this.
+    Gap(u64),
+    /// Another list has its number; the next one is this.
+    Conflict(u64),
+}
+
+/// A computer's word that it obeyed a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The request that said so first.
+    pub request: RequestId,
+    /// Service time (Unix seconds).
+    pub time: u64,
+}
+
+/// How the ledger knows a subject: by its SHA-256.
+pub fn subject(subject: &str) -> Digest {
+    Digest(Sha256::digest(subject.as_bytes()).into())
+}
+
 /// The service's memory. Calls block; each is durable when it returns, or has changed nothing.
 pub trait Ledger: Send + Sync {
     /// Judges licenses and writes the rows that follow, in one transaction; the answers are in the order of `cases`.
     /// Cases SHOULD come in the order of (issuer, license), which is the order of the rows.
     fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>>;
+
+    /// Judges licenses as a restore would, and writes nothing.
+    fn plan(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>>;
+
+    /// Judges licenses that are given back and writes the rows that follow, as [`Ledger::judge`] does.
+    fn release(&self, asker: Asker, items: Vec<Return>) -> Result<Vec<Returned>>;
+
+    /// Takes an issuer's revocation list if it is the next one. From then on, what it names is revoked.
+    fn put_list(&self, list: &Verified<RevocationList>, now: u64) -> Result<ListPlace>;
+
+    /// Signed lists of this issuer after this number, by number: as many as fit into `bytes`.
+    fn lists(&self, after: ListNumber, bytes: usize) -> Result<Vec<Vec<u8>>>;
+
+    /// Number of the newest list of each of these issuers, 0 where there is none.
+    fn newest_lists(&self, issuers: &[Thumbprint]) -> Result<Vec<u64>>;
+
+    /// Remembers that a computer obeyed these lists. Gives the first that isn't here: then nothing is written.
+    fn acknowledge(
+        &self,
+        computer: ComputerId,
+        said: Acknowledged,
+        lists: Vec<ListNumber>,
+    ) -> Result<Option<ListNumber>>;
+
+    /// Who obeyed this list, by computer.
+    fn acknowledgements(&self, list: ListNumber) -> Result<Vec<(ComputerId, Acknowledged)>>;
 
     /// All rows of these licenses, by sequence number, in the order of `names`.
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>>;

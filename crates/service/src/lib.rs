@@ -10,7 +10,9 @@ mod keys;
 pub mod ledger;
 mod pages;
 pub mod policy;
+mod release;
 mod restore;
+mod revoke;
 mod service;
 
 pub use error::{Error, Result};

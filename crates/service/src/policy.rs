@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use keyferry_license::{ComputerId, Digest, Grant, LicenseId, Thumbprint};
+use keyferry_license::{ComputerId, Digest, Grant, KeyId, LicenseId, Thumbprint};
 use keyferry_protocol::{Change, LastReceipt, Reason, RequestId, Row};
+
+use crate::ledger::LicenseName;
 
 /// What an operator allows beyond the grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct Case {
     pub license: LicenseId,
     /// The computer it was issued to: holds slot 1 until a row says otherwise.
     pub origin: ComputerId,
+    /// What its key is called: revocations may name it.
+    pub key_id: KeyId,
+    /// SHA-256 of the subject in its grant: revocations may name it.
+    pub subject: Option<Digest>,
     /// How many computers may hold it.
     pub limit: u32,
     /// Does its grant let it move?
@@ -101,16 +107,98 @@ impl Judgment {
     }
 }
 
-/// Judges one license. `rows` are all of its rows, by sequence number.
-pub fn judge(case: &Case, rows: &[Row], asker: &Asker) -> Judgment {
+/// Judges one license. `rows` are all of its rows, by sequence number; `revoked` says whether a list of its issuer
+/// names it.
+pub fn judge(case: &Case, rows: &[Row], revoked: bool, asker: &Asker) -> Judgment {
     let own = own_newest(rows, asker);
     let fresh = is_fresh(rows, own, asker);
     let not_before = own.map_or(0, |row| row.time.saturating_add(u64::from(!fresh)));
-    let (decision, row) = decide(case, rows, asker, fresh);
+    let (decision, row) = decide(case, rows, revoked, asker, fresh);
     Judgment {
         decision,
         row,
         not_before: row_time(not_before, &decision, rows, asker),
+    }
+}
+
+/// A license that a computer gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Return {
+    /// Who issued it.
+    pub issuer: Thumbprint,
+    /// Which.
+    pub license: LicenseId,
+    /// Does a sound grant name the asker as the computer that it was issued to?
+    pub origin: bool,
+}
+
+/// What is decided about a license that is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnDecision {
+    /// This request gives the slot back, now or when it came first.
+    Released {
+        /// From 1.
+        slot: u32,
+    },
+    /// The computer holds none.
+    NotHeld,
+    /// The computer doesn't know its newest row: the request is older than what it did since.
+    Stale,
+}
+
+/// A decision about a license that is given back, with what the receipt says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// What.
+    pub decision: ReturnDecision,
+    /// The row that frees the slot.
+    pub row: Option<Row>,
+    /// Is the row to be written, or was it found?
+    pub is_new: bool,
+    /// The receipt's time must not be less than this.
+    pub not_before: u64,
+}
+
+impl Returned {
+    /// The row to be written, if any.
+    pub fn new_row(&self) -> Option<&Row> {
+        self.row.as_ref().filter(|_| self.is_new)
+    }
+}
+
+/// Judges one license that is given back. Revocation doesn't matter: what is revoked may be given back too.
+pub fn release(item: &Return, rows: &[Row], asker: &Asker) -> Returned {
+    let own = own_newest(rows, asker);
+    let told = |decision, row: Option<&Row>, not_before| Returned {
+        decision,
+        row: row.cloned(),
+        is_new: false,
+        not_before,
+    };
+    let done = |row: &&Row| {
+        (row.request, row.change, Some(row.computer)) == (asker.request, Change::Release, asker.computer)
+    };
+    let newest = own.map_or(0, |row| row.time);
+    if let Some(row) = rows.iter().find(done) {
+        return told(ReturnDecision::Released { slot: row.slot }, Some(row), newest);
+    }
+    let slot = match own {
+        Some(row) if row.change == Change::Take => Some(row.slot),
+        Some(_) => None,
+        None => item.origin.then_some(1),
+    };
+    let Some(slot) = slot else {
+        return told(ReturnDecision::NotHeld, None, newest);
+    };
+    if !is_fresh(rows, own, asker) {
+        return told(ReturnDecision::Stale, None, newest.saturating_add(1));
+    }
+    let row = next_row((item.issuer, item.license), rows, asker, Change::Release, slot);
+    Returned {
+        decision: ReturnDecision::Released { slot },
+        not_before: row.time,
+        row: Some(row),
+        is_new: true,
     }
 }
 
@@ -133,8 +221,8 @@ pub fn holders<'r>(origin: ComputerId, rows: &'r [Row]) -> Vec<(u32, ComputerId,
     held
 }
 
-fn decide(case: &Case, rows: &[Row], asker: &Asker, fresh: bool) -> (Decision, Option<Row>) {
-    if rows.iter().any(|row| row.change == Change::Revoke) {
+fn decide(case: &Case, rows: &[Row], revoked: bool, asker: &Asker, fresh: bool) -> (Decision, Option<Row>) {
+    if revoked || rows.iter().any(|row| row.change == Change::Revoke) {
         return (Decision::Refused(Reason::Revoked), None);
     }
     let held = holders(case.origin, rows);
@@ -156,18 +244,18 @@ fn decide(case: &Case, rows: &[Row], asker: &Asker, fresh: bool) -> (Decision, O
     let Some(slot) = free.filter(|_| held.len() < case.limit as usize) else {
         return (Decision::Refused(Reason::Limit), None);
     };
-    let row = next_row(case, rows, asker, slot);
+    let row = next_row((case.issuer, case.license), rows, asker, Change::Take, slot);
     (Decision::Take { slot, of: case.limit }, Some(row))
 }
 
-fn next_row(case: &Case, rows: &[Row], asker: &Asker, slot: u32) -> Row {
+fn next_row(name: LicenseName, rows: &[Row], asker: &Asker, change: Change, slot: u32) -> Row {
     let last = rows.last();
     Row {
-        issuer: case.issuer,
-        license: case.license,
+        issuer: name.0,
+        license: name.1,
         seq: last.map_or(1, |row| row.seq.saturating_add(1)),
         computer: asker.computer.unwrap_or_default(),
-        change: Change::Take,
+        change,
         slot,
         lease: 0,
         request: asker.request,

@@ -10,8 +10,8 @@ use keyferry_license::{
 use keyferry_protocol::{Delivery, Entry, Item, Page, Reason, Request, RequestId, Restore, Verdict, kind};
 
 use crate::error::Result;
-use crate::ledger::{LISTED_LICENSES, Refusal, RefusedLicense};
-use crate::policy::{self, Asker, Case, Decision, Judgment};
+use crate::ledger::{LISTED_LICENSES, Refusal, RefusedLicense, subject};
+use crate::policy::{Asker, Case, Decision, Judgment};
 use crate::service::{Judged, NotJudged, Service};
 
 /// A license of a request after everything that needs no ledger.
@@ -123,13 +123,7 @@ impl Service {
         let judgments = if cases.is_empty() {
             Vec::new()
         } else if plan {
-            let names: Vec<_> = cases.iter().map(|case| (case.issuer, case.license)).collect();
-            let rows = self.ledger.rows(&names)?;
-            cases
-                .iter()
-                .zip(rows)
-                .map(|(case, rows)| policy::judge(case, &rows, &asker))
-                .collect()
+            self.ledger.plan(asker, cases)?
         } else {
             self.ledger.judge(asker, cases)?
         };
@@ -147,6 +141,8 @@ impl Service {
             origin: grant.origin,
             limit: self.policy.limit(grant),
             backup: grant.rights.may_be_backed_up(),
+            key_id: grant.key_id,
+            subject: grant.subject.as_deref().map(subject),
         }
     }
 

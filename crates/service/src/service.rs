@@ -22,7 +22,7 @@ use crate::policy::Policy;
 pub const LEDGER_FILE: &str = "ledger.sqlite";
 
 /// Seconds after which a computer may ask again when the ledger failed.
-const RETRY_AFTER: u32 = 30;
+pub(crate) const RETRY_AFTER: u32 = 30;
 
 /// What an operator gives.
 #[derive(Debug)]
@@ -158,7 +158,10 @@ impl Service {
         }
         match &*signed.claim().kind {
             kind::INDIVIDUALIZE => self.individualize(signed, now),
-            kind::PLAN | kind::RESTORE => self.restore(signed, now),
+            kind::PLAN | kind::RESTORE => self.known(signed, now, Self::judge_licenses),
+            kind::RELEASE => self.known(signed, now, Self::judge_release),
+            kind::REVOCATIONS => self.known(signed, now, Self::tell_revocations),
+            kind::ACKNOWLEDGE => self.known(signed, now, Self::take_acknowledgement),
             unknown => {
                 let message = format!("no request of the kind {:?} is known here", printable(unknown));
                 Err(NotJudged::Problem(ProblemCode::UnknownKind, message))
@@ -190,13 +193,19 @@ impl Service {
         Ok(self.receipt(id, request, judged, now)?)
     }
 
-    fn restore(&self, signed: SignedRequest<'_>, now: u64) -> Result<Answer, NotJudged> {
+    /// A request of a computer that was individualized and signed it.
+    fn known(
+        &self,
+        signed: SignedRequest<'_>,
+        now: u64,
+        judge: impl FnOnce(&Self, RequestId, &Request, u64) -> Result<Judged, NotJudged>,
+    ) -> Result<Answer, NotJudged> {
         let Some(computer) = self.ledger.computer(&signed.claim().computer)? else {
             let message = "the computer is not individualized at this service".into();
             return Err(NotJudged::Problem(ProblemCode::NotIndividualized, message));
         };
         let (id, request) = signed.verify(&computer.key)?;
-        let judged = self.judge_licenses(id, &request, now)?;
+        let judged = judge(self, id, &request, now)?;
         Ok(self.receipt(id, request, judged, now)?)
     }
 

@@ -5,8 +5,9 @@ use keyferry_protocol::{Change, Row};
 use rusqlite::{Transaction, params};
 
 use super::LicenseName;
+use super::revocations::Revoked;
 use super::sqlite::Failure;
-use crate::policy::{self, Asker, Case, Judgment};
+use crate::policy::{self, Asker, Case, Judgment, Return, Returned};
 
 const READ: &str = "SELECT seq, computer, change, slot, lease, request, time, previous FROM licenses
     WHERE issuer = ?1 AND license = ?2 ORDER BY seq";
@@ -16,15 +17,52 @@ const ADD: &str = "INSERT INTO licenses
 
 /// Judges one license after the other; the primary key keeps two processes from writing the same row.
 pub(super) fn judge(t: &Transaction<'_>, asker: &Asker, cases: &[Case]) -> Result<Vec<Judgment>, Failure> {
+    let mut revoked = Revoked::default();
     let judge_one = |case: &Case| {
-        let rows = read(t, &(case.issuer, case.license))?;
-        let judgment = policy::judge(case, &rows, asker);
+        let judgment = judge_one(t, asker, case, &mut revoked)?;
         if let Some(row) = judgment.new_row() {
             add(t, row)?;
         }
         Ok(judgment)
     };
     cases.iter().map(judge_one).collect()
+}
+
+/// Judges and writes nothing.
+pub(super) fn plan(t: &Transaction<'_>, asker: &Asker, cases: &[Case]) -> Result<Vec<Judgment>, Failure> {
+    let mut revoked = Revoked::default();
+    cases
+        .iter()
+        .map(|case| judge_one(t, asker, case, &mut revoked))
+        .collect()
+}
+
+fn judge_one(
+    t: &Transaction<'_>,
+    asker: &Asker,
+    case: &Case,
+    revoked: &mut Revoked,
+) -> Result<Judgment, Failure> {
+    let rows = read(t, &(case.issuer, case.license))?;
+    let revoked = revoked.names(t, case)?;
+    Ok(policy::judge(case, &rows, revoked, asker))
+}
+
+/// Judges licenses that are given back, one after the other.
+pub(super) fn release(
+    t: &Transaction<'_>,
+    asker: &Asker,
+    items: &[Return],
+) -> Result<Vec<Returned>, Failure> {
+    let release_one = |item: &Return| {
+        let rows = read(t, &(item.issuer, item.license))?;
+        let returned = policy::release(item, &rows, asker);
+        if let Some(row) = returned.new_row() {
+            add(t, row)?;
+        }
+        Ok(returned)
+    };
+    items.iter().map(release_one).collect()
 }
 
 /// All rows of a license.

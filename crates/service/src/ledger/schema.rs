@@ -6,7 +6,7 @@ use super::sqlite::failed;
 use crate::error::{Error, Result};
 
 /// Each step leads to the version of its position, from 1.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, REVOCATIONS];
 
 const FIRST: &str = "
     -- A change and its audit record in one. No rows: the origin holds slot 1.
@@ -61,6 +61,34 @@ const FIRST: &str = "
         allowed INTEGER NOT NULL,
         title   TEXT NOT NULL,
         PRIMARY KEY (page, number)
+    ) STRICT, WITHOUT ROWID;
+";
+
+const REVOCATIONS: &str = "
+    -- The lists as they were signed, for the computers that ask.
+    CREATE TABLE revocation_lists (
+        issuer BLOB NOT NULL CHECK (length(issuer) = 32),
+        number INTEGER NOT NULL CHECK (number > 0),
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        time   INTEGER NOT NULL,
+        list   BLOB NOT NULL,
+        UNIQUE (issuer, number)
+    ) STRICT;
+    -- What they name, for judging: license ID, key ID, SHA-256 of the subject, or nothing for all of the issuer's.
+    CREATE TABLE revocations (
+        issuer BLOB NOT NULL,
+        kind   INTEGER NOT NULL,
+        value  BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (issuer, kind, value)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE acknowledgements (
+        issuer   BLOB NOT NULL,
+        number   INTEGER NOT NULL,
+        computer BLOB NOT NULL CHECK (length(computer) = 32),
+        request  BLOB NOT NULL CHECK (length(request) = 32),
+        time     INTEGER NOT NULL,
+        PRIMARY KEY (issuer, number, computer)
     ) STRICT, WITHOUT ROWID;
 ";
 

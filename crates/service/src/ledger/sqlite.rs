@@ -6,13 +6,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use keyferry_license::{ComputerId, Thumbprint, VerifyingKey};
-use keyferry_protocol::Row;
+use keyferry_license::{ComputerId, RevocationList, Thumbprint, Verified, VerifyingKey};
+use keyferry_protocol::{ListNumber, Row};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Computer, Ledger, LicenseName, PageId, Refusal, RefusalPage, refusals, rows, schema};
+use super::{
+    Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Refusal, RefusalPage, refusals,
+    revocations, rows, schema,
+};
 use crate::error::{Error, Result};
-use crate::policy::{Asker, Case, Judgment};
+use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
 /// Messages that wait for the writer; more wait before it.
 const QUEUE: usize = 64;
@@ -105,6 +108,49 @@ impl Drop for SqliteLedger {
 impl Ledger for SqliteLedger {
     fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>> {
         self.write("write the decision", move |t| rows::judge(t, &asker, &cases))
+    }
+
+    fn plan(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>> {
+        self.read("be read", |t| rows::plan(t, &asker, &cases))
+    }
+
+    fn release(&self, asker: Asker, items: Vec<Return>) -> Result<Vec<Returned>> {
+        self.write("take slots back", move |t| rows::release(t, &asker, &items))
+    }
+
+    fn put_list(&self, list: &Verified<RevocationList>, now: u64) -> Result<ListPlace> {
+        let list = list.clone();
+        self.write("keep a revocation list", move |t| revocations::put(t, &list, now))
+    }
+
+    fn lists(&self, after: ListNumber, bytes: usize) -> Result<Vec<Vec<u8>>> {
+        self.read("find revocation lists", |t| revocations::lists(t, after, bytes))
+    }
+
+    fn newest_lists(&self, issuers: &[Thumbprint]) -> Result<Vec<u64>> {
+        self.read("find revocation lists", |t| {
+            issuers
+                .iter()
+                .map(|issuer| revocations::newest(t, issuer))
+                .collect()
+        })
+    }
+
+    fn acknowledge(
+        &self,
+        computer: ComputerId,
+        said: Acknowledged,
+        lists: Vec<ListNumber>,
+    ) -> Result<Option<ListNumber>> {
+        self.write("keep an acknowledgement", move |t| {
+            revocations::acknowledge(t, computer, said, &lists)
+        })
+    }
+
+    fn acknowledgements(&self, list: ListNumber) -> Result<Vec<(ComputerId, Acknowledged)>> {
+        self.read("find acknowledgements", |t| {
+            revocations::acknowledgements(t, list)
+        })
     }
 
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>> {

@@ -1,8 +1,10 @@
 //! The policy alone: a table of cases, and random histories in which no limit is ever exceeded.
 
-use keyferry_license::{Digest, LicenseId, Thumbprint};
+use keyferry_license::{Digest, KeyId, LicenseId, Thumbprint};
 use keyferry_protocol::{Change, LastReceipt, Reason, Row};
-use keyferry_service::policy::{Asker, Case, Decision, Judgment, holders, judge};
+use keyferry_service::policy::{
+    Asker, Case, Decision, Judgment, Return, ReturnDecision, Returned, holders, judge, release,
+};
 use proptest::prelude::*;
 
 const ORIGIN: u8 = 1;
@@ -17,6 +19,8 @@ fn case(limit: u32) -> Case {
         issuer: computer(200),
         license: LicenseId([7; 16]),
         origin: computer(ORIGIN),
+        key_id: KeyId([8; 16]),
+        subject: None,
         limit,
         backup: true,
     }
@@ -59,7 +63,7 @@ fn rows(changes: &[(u8, Change, u32, u8, u64)]) -> Vec<Row> {
 }
 
 fn decide(limit: u32, rows: &[Row], asker: &Asker) -> Decision {
-    judge(&case(limit), rows, asker).decision
+    judge(&case(limit), rows, false, asker).decision
 }
 
 use Change::{Release, Revoke, Take};
@@ -107,7 +111,7 @@ fn a_holder_needs_no_right_to_be_backed_up() {
         ..case(4)
     };
     let held = rows(&[(2, Take, 2, 1, 10)]);
-    let of = |who| judge(&case, &held, &asker(who, 50)).decision;
+    let of = |who| judge(&case, &held, false, &asker(who, 50)).decision;
     assert_eq!(of(1), Decision::Reissue { slot: 1, of: 4 });
     assert_eq!(of(2), Decision::Reissue { slot: 2, of: 4 });
     assert_eq!(of(3), Decision::Refused(Reason::NoBackupRight));
@@ -132,7 +136,7 @@ fn only_a_computer_that_knows_its_newest_row_spends_anything() {
             last_receipt: last,
             ..asker(2, 50)
         };
-        let judgment = judge(&case(4), &history, &asker);
+        let judgment = judge(&case(4), &history, false, &asker);
         assert_eq!(judgment.decision, expected, "{name}");
         let stale = u64::from(judgment.decision == released);
         assert!(
@@ -158,7 +162,7 @@ fn a_request_that_was_judged_never_spends_again() {
 #[test]
 fn time_never_goes_backwards_in_a_license() {
     let history = rows(&[(2, Take, 2, 1, NOW + 500)]);
-    let judgment = judge(&case(4), &history, &asker(3, 50));
+    let judgment = judge(&case(4), &history, false, &asker(3, 50));
     assert_eq!(judgment.new_row().unwrap().time, NOW + 500);
     assert_eq!(judgment.not_before, NOW + 500);
     assert_eq!(judgment.new_row().unwrap().previous, history[0].hash());
@@ -188,7 +192,14 @@ enum Step {
     },
     Release {
         who: u8,
+        remembers: bool,
     },
+    /// An earlier release once more.
+    ReleaseAgain {
+        which: usize,
+    },
+    /// The issuer revokes it.
+    Revoke,
     Clock {
         by: i64,
     },
@@ -197,10 +208,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let who = 1..8u8;
     let step = prop_oneof![
-        4 => (who.clone(), any::<bool>()).prop_map(|(who, remembers)| Step::Restore { who, remembers }),
-        3 => any::<usize>().prop_map(|which| Step::Again { which }),
-        2 => who.prop_map(|who| Step::Release { who }),
-        1 => (-3..4i64).prop_map(|by| Step::Clock { by }),
+        8 => (who.clone(), any::<bool>()).prop_map(|(who, remembers)| Step::Restore { who, remembers }),
+        6 => any::<usize>().prop_map(|which| Step::Again { which }),
+        4 => (who, any::<bool>()).prop_map(|(who, remembers)| Step::Release { who, remembers }),
+        4 => any::<usize>().prop_map(|which| Step::ReleaseAgain { which }),
+        1 => Just(Step::Revoke),
+        2 => (-3..4i64).prop_map(|by| Step::Clock { by }),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -211,12 +224,17 @@ struct History {
     now: u64,
     requests: Vec<(Asker, Judgment)>,
     heard: [Option<LastReceipt>; 8],
+    releases: Vec<(Asker, Returned)>,
+    revoked: bool,
     counter: u8,
 }
 
 impl History {
     fn restore(&mut self, asker: Asker) -> Judgment {
-        let judgment = judge(&self.case, &self.rows, &asker);
+        let judgment = judge(&self.case, &self.rows, self.revoked, &asker);
+        if self.revoked {
+            assert_eq!(judgment.decision, Decision::Refused(Reason::Revoked));
+        }
         self.rows.extend(judgment.new_row().cloned());
         let who = asker.computer.unwrap().0[0] as usize;
         self.heard[who] = Some(LastReceipt {
@@ -226,29 +244,87 @@ impl History {
         judgment
     }
 
-    fn release(&mut self, who: u8) {
-        let held = holders(self.case.origin, &self.rows);
-        let Some((slot, ..)) = held.into_iter().find(|(_, holder, _)| *holder == computer(who)) else {
+    /// A computer gives the license back, and asks again where it didn't know its newest row.
+    fn release(&mut self, who: u8, remembers: bool) {
+        for remembers in [remembers, true] {
+            self.counter += 1;
+            let asker = Asker {
+                last_receipt: self.heard[who as usize].filter(|_| remembers),
+                now: self.now,
+                ..asker(who, self.counter)
+            };
+            let held = self.slot(who);
+            let returned = self.give_back(asker);
+            self.releases.push((asker, returned.clone()));
+            match (returned.decision, held) {
+                (ReturnDecision::Released { slot }, Some(before)) => {
+                    assert_eq!((slot, self.slot(who)), (before, None));
+                }
+                (ReturnDecision::NotHeld, None) => {}
+                (ReturnDecision::Stale, Some(_)) if !remembers => {
+                    assert_eq!(self.slot(who), held);
+                    continue;
+                }
+                // Two receipts of one second can't be told apart; the second try always can.
+                (ReturnDecision::Stale, Some(_)) => {
+                    self.counter += 1;
+                    let asker = Asker {
+                        last_receipt: self.heard[who as usize],
+                        request: [self.counter; 32],
+                        ..asker
+                    };
+                    let returned = self.give_back(asker);
+                    assert!(matches!(returned.decision, ReturnDecision::Released { .. }));
+                    self.releases.push((asker, returned));
+                }
+                other => panic!("{other:?}"),
+            }
             return;
-        };
-        self.counter += 1;
-        let time = self.rows.last().map_or(self.now, |row| row.time.max(self.now));
-        self.rows.push(Row {
+        }
+    }
+
+    fn give_back(&mut self, asker: Asker) -> Returned {
+        let item = Return {
             issuer: self.case.issuer,
             license: self.case.license,
-            seq: self.rows.len() as u64 + 1,
-            computer: computer(who),
-            change: Release,
-            slot,
-            lease: 0,
-            request: [self.counter; 32],
-            time,
-            previous: self.rows.last().map_or(Digest::default(), Row::hash),
+            origin: asker.computer == Some(self.case.origin),
+        };
+        let returned = release(&item, &self.rows, &asker);
+        self.rows.extend(returned.new_row().cloned());
+        let who = asker.computer.unwrap().0[0] as usize;
+        self.heard[who] = Some(LastReceipt {
+            request: asker.request,
+            time: self.now.max(returned.not_before),
         });
-        self.heard[who as usize] = Some(LastReceipt {
-            request: [self.counter; 32],
-            time,
-        });
+        returned
+    }
+
+    fn slot(&self, who: u8) -> Option<u32> {
+        let held = holders(self.case.origin, &self.rows);
+        let own = held.into_iter().find(|(_, holder, _)| *holder == computer(who));
+        own.map(|(slot, ..)| slot)
+    }
+
+    /// An earlier release once more: the same row, and whatever was taken since stays taken.
+    fn release_again(&mut self, which: usize) {
+        if self.releases.is_empty() {
+            return;
+        }
+        let (asker, before) = self.releases[which % self.releases.len()].clone();
+        let (rows, held) = (self.rows.len(), holders(self.case.origin, &self.rows).len());
+        let asker = Asker {
+            now: self.now,
+            ..asker
+        };
+        let after = self.give_back(asker);
+        if before.row.is_some() {
+            assert_eq!((after.decision, &after.row), (before.decision, &before.row));
+            assert!(!after.is_new);
+            assert_eq!(
+                (rows, held),
+                (self.rows.len(), holders(self.case.origin, &self.rows).len())
+            );
+        }
     }
 
     fn again(&mut self, which: usize) {
@@ -270,6 +346,7 @@ impl History {
                     let row = after.row.as_ref().unwrap();
                     assert!(row.request != asker.request || Some(row) == before.row.as_ref());
                 }
+                Decision::Refused(Reason::Revoked) => assert!(self.revoked),
                 decision => assert_eq!(decision, Decision::Refused(Reason::Released)),
             }
         }
@@ -299,6 +376,8 @@ proptest! {
             now: NOW,
             requests: Vec::new(),
             heard: [None; 8],
+            releases: Vec::new(),
+            revoked: false,
             counter: 0,
         };
         for step in steps {
@@ -321,7 +400,9 @@ proptest! {
                     }
                 }
                 Step::Again { which } => history.again(which),
-                Step::Release { who } => history.release(who),
+                Step::Release { who, remembers } => history.release(who, remembers),
+                Step::ReleaseAgain { which } => history.release_again(which),
+                Step::Revoke => history.revoked = true,
                 Step::Clock { by } => history.now = history.now.saturating_add_signed(by),
             }
             history.check();
