@@ -1,5 +1,6 @@
 //! One file a command; here each finds its own.
 
+mod authorize;
 mod backup;
 mod completions;
 mod computer;
@@ -21,6 +22,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Backup(args) => backup::run(context, &args),
         Command::Restore(args) => restore::run(context, &args),
+        Command::Authorize(args) => authorize::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Show(args) => show::run(context, &args),

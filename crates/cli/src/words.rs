@@ -40,13 +40,18 @@ pub fn time(unix: u64) -> String {
 
 /// A number of things: `1 license`, `2 licenses`.
 pub fn count(n: u64, one: &str) -> String {
+    format!("{} {one}{}", number(n), if n == 1 { "" } else { "s" })
+}
+
+/// A number in groups of three digits.
+pub fn number(n: u64) -> String {
     let mut digits = n.to_string();
     let mut at = digits.len();
     while at > 3 {
         at -= 3;
         digits.insert(at, ',');
     }
-    format!("{digits} {one}{}", if n == 1 { "" } else { "s" })
+    digits
 }
 
 /// A length of a file.

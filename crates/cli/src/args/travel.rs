@@ -1,4 +1,4 @@
-//! Arguments of `backup`, `restore` and `list`.
+//! Arguments of `backup`, `restore`, `authorize` and `list`.
 
 use std::path::PathBuf;
 
@@ -39,6 +39,23 @@ pub struct RestoreArgs {
     /// Of a folder with the backups of several computers: whose, by the start of its ID or by its name
     #[arg(long, value_name = "ID|NAME")]
     pub from: Option<String>,
+    /// Without a network: write the requests to this new file, for `authorize` on a connected computer
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub request_out: Option<PathBuf>,
+    /// Without a network: take the answers that `authorize` wrote; no backup is named then
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out"])]
+    pub answer: Option<PathBuf>,
+}
+
+/// Arguments of `authorize`.
+#[derive(Debug, Args)]
+pub struct AuthorizeArgs {
+    /// The file that `restore --request-out` wrote
+    #[arg(value_name = "FILE")]
+    pub requests: PathBuf,
+    /// Where the answers go, a new file for `restore --answer`
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
 }
 
 /// Arguments of `list`.

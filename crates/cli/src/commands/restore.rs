@@ -1,5 +1,6 @@
 //! `keyferry restore`: licenses from a backup to this computer.
 
+use std::path::Path;
 use std::time::Instant;
 
 use keyferry::{Failure, RESTORE_PATH, RestoreOptions, RestoreReport};
@@ -15,6 +16,9 @@ use crate::words;
 
 /// Restores, or says what a restore would do.
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
+    if let Some(answer) = &args.answer {
+        return take_answers(context, args, answer);
+    }
     let Some(path) = &args.path else {
         return Err(keyferry::Error::NoPath {
             property: RESTORE_PATH,
@@ -26,6 +30,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         individualize: args.individualize,
         trust: args.trust.clone(),
         from: args.from.clone(),
+        request_out: args.request_out.clone(),
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "restoring"));
     let started = Instant::now();
@@ -41,9 +46,33 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         running.wait()
     };
     reporter.done();
-    let report = result?;
+    told(context, args, &reporter, result?, started)
+}
+
+/// Takes the answers to requests that travelled by file.
+fn take_answers(context: &Context, args: &RestoreArgs, answer: &Path) -> Result<()> {
+    let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "restoring"));
+    let started = Instant::now();
+    let object = restorer.clone();
+    let interrupted = signals::on_interrupt(move || object.cancel_restore())?;
+    let running = restorer.restore_answer(answer, reporter.clone())?;
+    if interrupted.is_set() {
+        restorer.cancel_restore();
+    }
+    let result = running.wait();
+    reporter.done();
+    told(context, args, &reporter, result?, started)
+}
+
+fn told(
+    context: &Context,
+    args: &RestoreArgs,
+    reporter: &Reporter,
+    report: RestoreReport,
+    started: Instant,
+) -> Result<()> {
     summarize(context, &report, started);
-    tell(context, &report, &reporter, args.dry_run, started);
+    tell(context, &report, reporter, args, started);
     match report.failure {
         None => Ok(()),
         Some(failure) => Err(failed(context, args, &report, failure)),
@@ -70,11 +99,19 @@ fn summarize(context: &Context, report: &RestoreReport, started: Instant) {
             .first()
             .map(|page| keyferry_license::printable(&page.url)),
     );
+    output.summarize("requests_out", report.requests_out);
     output.summarize("damage", report.damage.len());
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
 
-fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run: bool, started: Instant) {
+fn tell(
+    context: &Context,
+    report: &RestoreReport,
+    reporter: &Reporter,
+    args: &RestoreArgs,
+    started: Instant,
+) {
+    let dry_run = args.dry_run;
     let (output, counts) = (&context.output, &report.counts);
     if let Some((computer, name)) = &report.from {
         let made = words::time(report.created);
@@ -101,7 +138,7 @@ fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run:
         ));
     }
     if counts.reissued > 0 {
-        let reissued = words::count(counts.reissued, "license");
+        let reissued = words::number(counts.reissued);
         output.text(format_args!(
             "  {reissued} of them had been here before and took no new place"
         ));
@@ -113,10 +150,11 @@ fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run:
         ));
     }
     if counts.asks_service > 0 {
-        output.text(format_args!(
-            "{} would be asked of the service",
-            words::count(counts.asks_service, "license")
-        ));
+        let licenses = words::count(counts.asks_service, "license");
+        match &args.request_out {
+            None => output.text(format_args!("{licenses} would be asked of the service")),
+            Some(file) => request_written(context, report, &licenses, file),
+        }
     }
     if counts.total == 0 && report.failure.is_none() {
         output.text("the backup holds no licenses");
@@ -137,6 +175,19 @@ fn tell(context: &Context, report: &RestoreReport, reporter: &Reporter, dry_run:
             .with("hr", page.failure.hresult().to_string());
         output.event(&line.with("url", url));
     }
+}
+
+fn request_written(context: &Context, report: &RestoreReport, licenses: &str, file: &Path) {
+    let requests = words::count(report.requests_out, "request");
+    let path = words::quoted(&file.display().to_string());
+    context.output.text(format_args!(
+        "{requests} for {licenses} written to {}",
+        file.display()
+    ));
+    context.output.hint(format_args!(
+        "on a computer with a network: {program} authorize {path} -o ANSWERS; then here: {program} restore --answer ANSWERS",
+        program = context.program()
+    ));
 }
 
 fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure: Failure) -> Failed {

@@ -1,5 +1,6 @@
 //! The command line as a process: exit codes, messages, files and lines of JSON.
 
+mod by_file;
 mod describing;
 mod issuing;
 mod place;

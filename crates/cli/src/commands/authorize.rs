@@ -1,0 +1,32 @@
+//! `keyferry authorize`: requests of a computer without a network, carried to their service.
+
+use std::sync::Arc;
+
+use keyferry::{HttpTransport, Transport, authorize};
+
+use crate::args::AuthorizeArgs;
+use crate::context::Context;
+use crate::failed::Result;
+use crate::words;
+
+/// Sends the requests and writes the answers.
+pub fn run(context: &Context, args: &AuthorizeArgs) -> Result<()> {
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::default());
+    let carried = authorize(&transport, &args.requests, &args.output)?;
+    let output = &context.output;
+    output.summarize("answers", carried.answered);
+    output.summarize("services", carried.services.clone());
+    output.summarize("path", args.output.display().to_string());
+    let services = keyferry_license::printable(&carried.services.join(", "));
+    output.text(format_args!(
+        "{} of {services} written to {}",
+        words::count(carried.answered, "answer"),
+        args.output.display()
+    ));
+    output.hint(format_args!(
+        "on the computer that asked: {} restore --answer {}",
+        context.program(),
+        words::quoted(&args.output.display().to_string())
+    ));
+    Ok(())
+}
