@@ -113,7 +113,7 @@ pub enum Fault {
     Repeats(usize),
     /// The card is this one.
     Card(Vec<u8>),
-    /// Each answer takes this long.
+    /// Each answer takes this long after the service judged.
     Slow(Duration),
 }
 
@@ -186,8 +186,9 @@ impl Transport for Bent {
                 self.direct.send(base, request)
             }
             Fault::Slow(time) => {
+                let answer = self.direct.send(base, request);
                 std::thread::sleep(*time);
-                self.direct.send(base, request)
+                answer
             }
             _ => self.direct.send(base, request),
         }

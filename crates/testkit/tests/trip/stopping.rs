@@ -4,11 +4,15 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use keyferry::{
     BackupOptions, BackupReport, Events, Failure, Outcome, RestoreReport, Restorer, Silent, Status, Transport,
 };
-use keyferry_testkit::{Computer, Ended, Fault, Issued, Recorder, Seen, World, files_below};
+use keyferry_protocol::kind;
+use keyferry_testkit::{Bent, Computer, Ended, Fault, Issued, Recorder, Seen, World, files_below};
+
+use crate::ledger;
 
 /// A recorder that does something with the object at the outcome of this number.
 fn at_outcome(
@@ -213,6 +217,36 @@ fn a_restore_that_is_canceled_before_the_first_batch_brings_nothing() {
     assert_eq!(new.opens(&issued), 0);
     assert_eq!(world.restore(&new, &stick).failure(), None);
     assert_eq!(new.opens(&issued), 2);
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_an_answer_and_the_next_restore_gets_it() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2);
+    let new = world.computer("new laptop");
+    let direct = world.direct();
+    let slow = Arc::new(Bent::new(direct.clone(), Fault::Slow(Duration::from_secs(5))));
+    let restorer = new.restorer(slow);
+    let events = Arc::new(Recorder::default());
+    let begun = Instant::now();
+    let running = restorer
+        .restore(world.agreed(&stick), events.clone())
+        .expect("started");
+    while direct.traffic().of_kind(kind::RESTORE).is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let judged = begun.elapsed();
+    restorer.cancel_restore();
+    let result = running.wait();
+    assert!(
+        begun.elapsed() < judged + Duration::from_secs(4),
+        "it didn't wait"
+    );
+    must_be_canceled(&Ended { result, events });
+    assert_eq!((new.opens(&issued), ledger::rows(&world).len()), (0, 2));
+    let next = world.restore(&new, &stick);
+    assert_eq!((next.failure(), new.opens(&issued)), (None, 2));
+    assert_eq!(ledger::rows(&world).len(), 2, "the slots were taken once");
 }
 
 /// Panics at whatever it is told, after it counted it.
