@@ -20,6 +20,9 @@ pub const DOCUMENT_NAME_LIMIT: usize = 255;
 /// The name of its kind is at most this many bytes long.
 pub const DOCUMENT_KIND_LIMIT: usize = 64;
 
+const BEGIN: &[u8] = b"-----BEGIN ";
+const DASHES: &[u8] = b"-----";
+
 /// SHA-256 of a license document: its ID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentId(pub [u8; 32]);
@@ -133,11 +136,14 @@ pub enum NotTaken {
         label: String,
     },
     /// One of Keyferry's own files.
-    #[error("{what} of Keyferry, not a license document")]
+    #[error("{what} of Keyferry, not a license document of another system")]
     Keyferry {
         /// Which.
         what: &'static str,
     },
+    /// An encrypted file (age).
+    #[error("encrypted file, perhaps a backup, not a license document")]
+    Encrypted,
     /// It begins like a license document, or is named like one, and is not whole.
     #[error("{} that can't be read: {why}", kind.title())]
     Broken {
@@ -160,6 +166,7 @@ impl NotTaken {
             Self::StatusDocument => "status-document",
             Self::Pem { .. } => "pem",
             Self::Keyferry { .. } => "keyferry",
+            Self::Encrypted => "encrypted",
             Self::Broken { .. } => "broken",
             Self::Unknown => "unknown",
         }
@@ -177,9 +184,7 @@ pub fn recognize(name: &str, bytes: &[u8]) -> Result<DocumentKind, NotTaken> {
         return Err(NotTaken::Empty);
     }
     if bytes.len() > DOCUMENT_LIMIT {
-        return Err(NotTaken::TooLarge {
-            actual: bytes.len(),
-        });
+        return Err(NotTaken::TooLarge { actual: bytes.len() });
     }
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii();
     if text.first() == Some(&b'{') {
@@ -187,6 +192,9 @@ pub fn recognize(name: &str, bytes: &[u8]) -> Result<DocumentKind, NotTaken> {
     }
     if let Some(label) = first_label(text) {
         return armored(label, text);
+    }
+    if bytes.starts_with(b"age-encryption.org/v1\n") {
+        return Err(NotTaken::Encrypted);
     }
     match own_file(bytes) {
         Some(what) => Err(NotTaken::Keyferry { what }),
@@ -233,19 +241,17 @@ fn keygen(kind: DocumentKind, label: &str, text: &[u8]) -> Result<DocumentKind, 
         kind,
         why: why.into(),
     };
-    let (begin, end) = (
-        format!("-----BEGIN {label}-----"),
-        format!("-----END {label}-----"),
-    );
+    let begin = [BEGIN, label.as_bytes(), DASHES].concat();
+    let end = [b"-----END ", label.as_bytes(), DASHES].concat();
     let inside = text
-        .strip_prefix(begin.as_bytes())
+        .strip_prefix(begin.as_slice())
         .ok_or_else(|| broken("its first line is not a BEGIN line"))?
-        .strip_suffix(end.as_bytes())
+        .strip_suffix(end.as_slice())
         .ok_or_else(|| broken("its last line is not the END line: it was cut, or something follows"))?;
     if inside.trim_ascii().is_empty() {
         return Err(broken("there is nothing between its two lines"));
     }
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n \t".contains(byte);
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n \t".contains(byte);
     match inside.iter().position(|byte| !is_base64(byte)) {
         None => Ok(kind),
         Some(at) => Err(broken(&format!(
@@ -256,28 +262,33 @@ fn keygen(kind: DocumentKind, label: &str, text: &[u8]) -> Result<DocumentKind, 
 }
 
 /// The label of the first block, where a line begins one.
-fn first_label(text: &[u8]) -> Option<&[u8]> {
-    let lines = text.split(|byte| *byte == b'\n');
-    let label = |line: &'_ [u8]| -> Option<std::ops::Range<usize>> {
-        let start = b"-----BEGIN ".len();
-        let inside = line.trim_ascii_end().strip_prefix(b"-----BEGIN ")?;
-        let inside = inside.strip_suffix(b"-----")?;
-        (inside.len() <= 64).then_some(start..start + inside.len())
+fn first_label<'t>(text: &'t [u8]) -> Option<&'t [u8]> {
+    let label = |line: &'t [u8]| -> Option<&'t [u8]> {
+        line.trim_ascii_end().strip_prefix(BEGIN)?.strip_suffix(DASHES)
     };
-    lines
-        .into_iter()
-        .find_map(|line| label(line).map(|range| &line[range]))
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let label = lines.find_map(label)?;
+    Some(&label[..label.len().min(64)])
 }
 
 /// A file that Keyferry itself writes, other than in armor.
 fn own_file(bytes: &[u8]) -> Option<&'static str> {
-    let begins: [(&[u8], &'static str); 3] = [
-        (b"keyferry backup\n", "a backup"),
-        (b"KEYFERRY\0", "computer.key"),
-        (b"age-encryption.org/v1\n", "an age file, perhaps an encrypted backup"),
-    ];
-    let found = begins.iter().find(|(magic, _)| bytes.starts_with(magic));
-    found.map(|(_, what)| *what)
+    const SQLITE: &[u8] = b"SQLite format 3\0";
+    let head = &bytes[..bytes.len().min(256)];
+    if bytes.starts_with(b"keyferry backup\n") {
+        return Some("a backup");
+    }
+    if bytes.starts_with(b"KEYFERRY\0") {
+        return Some("computer.key");
+    }
+    // Applications name their databases at this place: `KFst` is the license store's name.
+    if bytes.starts_with(SQLITE) && bytes.get(68..72) == Some(b"KFst") {
+        return Some("a license store");
+    }
+    let typ = b"application/vnd.keyferry.";
+    head.windows(typ.len())
+        .any(|bytes| bytes == typ)
+        .then_some("a message")
 }
 
 /// What is named like an LCP license should be one.
