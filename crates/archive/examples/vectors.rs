@@ -200,7 +200,7 @@ fn against_the_rules() -> Vec<Case> {
             claims.build(),
         ),
         ("bad-frame-is-a-bomb", "damaged: frame", 2, 0, bomb.build()),
-        ("bad-encrypted", "refused: encrypted", 0, 0, encrypted),
+        ("bad-encrypted", "refused: encryption damaged", 0, 0, encrypted),
         (
             "bad-seventeen-services",
             "refused: header against the rules",

@@ -12,6 +12,8 @@ pub enum Place {
     Trailer,
     /// What leads to the index and the footer.
     Tail,
+    /// The header of the age file.
+    Encryption,
     /// Magic, version, cards and encapsulations.
     Header,
     /// The index of frames.
@@ -29,6 +31,7 @@ impl fmt::Display for Place {
         match self {
             Place::Trailer => f.write_str("trailer"),
             Place::Tail => f.write_str("tail"),
+            Place::Encryption => f.write_str("header of the encryption"),
             Place::Header => f.write_str("header"),
             Place::Index => f.write_str("index"),
             Place::Footer => f.write_str("footer"),

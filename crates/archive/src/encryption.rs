@@ -1,5 +1,23 @@
-//! Layer 2, the encryption: its place (docs/backup.md section 8). What the first bytes say is all that this version
-//! knows of it.
+//! Layer 2, the encryption: one age file around the payload (docs/backup.md section 8). The age crate makes and opens
+//! its header; the content is opened here, chunk by chunk and at any place, so that a damaged chunk costs what lies
+//! in it and nothing more.
+
+mod content;
+mod file;
+mod head;
+mod identity;
+mod passphrase;
+mod seal;
+
+pub(crate) use content::Content;
+pub(crate) use file::Inside;
+pub use file::{FileKey, Unlock};
+pub(crate) use head::Head;
+pub use head::{Encrypted, HEAD_LIMIT, MAX_WORK_FACTOR};
+pub use identity::{Identity, MAX_RECIPIENTS, Recipient};
+pub use passphrase::Passphrase;
+pub(crate) use seal::Sealing;
+pub use seal::{Encryption, WORK_FACTOR};
 
 use crate::payload::MAGIC;
 

@@ -30,9 +30,42 @@ pub enum Error {
         /// What was found instead.
         why: &'static str,
     },
-    /// Layer 2 is there.
-    #[error("this backup is encrypted; this version reads unencrypted backups only")]
-    Encrypted,
+    /// It is encrypted with a passphrase, and none was given.
+    #[error("this backup is encrypted with a passphrase")]
+    NeedsPassphrase,
+    /// It is encrypted to recipients, and no identity was given.
+    #[error("this backup is encrypted to recipients, so the identity of one of them opens it")]
+    NeedsIdentity,
+    /// The passphrase does not open it; or, which nobody can tell apart, the bytes that it opens are damaged.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    /// No identity that was given is that of a recipient.
+    #[error("the backup is not encrypted to any of these identities")]
+    NoMatchingIdentity,
+    /// Opening it would take more memory than is given to a file that comes from outside.
+    #[error("the passphrase's work factor is {found}, at most {limit} is accepted")]
+    WorkFactor {
+        /// Of the file.
+        found: u8,
+        /// The bound.
+        limit: u8,
+    },
+    /// What should be a recipient is none.
+    #[error("{}{why}", line_of(*line))]
+    BadRecipient {
+        /// Line of the file, from 1.
+        line: Option<usize>,
+        /// What it is instead.
+        why: &'static str,
+    },
+    /// What should be an identity is none. What was found is not repeated: it may be secret.
+    #[error("{}{why}", line_of(*line))]
+    BadIdentity {
+        /// Line of the file, from 1.
+        line: Option<usize>,
+        /// What it is instead.
+        why: &'static str,
+    },
     /// Made by a newer Keyferry.
     #[error("this backup is of version {found}, this Keyferry reads version 1")]
     Version {
@@ -174,7 +207,10 @@ impl Error {
         match self {
             Error::TooLarge { .. } | Error::Invalid { .. } | Error::WrongKey => Fault::Caller,
             Error::Exists { .. } | Error::Busy { .. } => Fault::Caller,
-            Error::NotABackup { .. } | Error::Encrypted | Error::Version { .. } => Fault::File,
+            Error::NeedsPassphrase | Error::NeedsIdentity => Fault::Caller,
+            Error::WrongPassphrase | Error::NoMatchingIdentity => Fault::Caller,
+            Error::BadRecipient { .. } | Error::BadIdentity { .. } => Fault::Caller,
+            Error::NotABackup { .. } | Error::WorkFactor { .. } | Error::Version { .. } => Fault::File,
             Error::Protection { .. } | Error::Length { .. } => Fault::File,
             Error::Damaged(_) | Error::Header { .. } => Fault::File,
             Error::NoMedium { .. } | Error::Full { .. } | Error::ReadOnly { .. } => Fault::Medium,
@@ -188,7 +224,13 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Error::NotABackup { .. } => "name a file that ends in .keyferry, or the folder that holds it",
-            Error::Encrypted => "decrypt it first, with age",
+            Error::NeedsPassphrase => "give the passphrase that it was made with",
+            Error::NeedsIdentity => "give the file with the identity of a recipient",
+            Error::WrongPassphrase => {
+                "type it again; if it is right, the first bytes of the file are damaged"
+            }
+            Error::NoMatchingIdentity => "give the identity of one of its recipients",
+            Error::WorkFactor { .. } => "decrypt it with age, if you trust where it comes from",
             Error::Version { .. } | Error::Protection { .. } => "a newer Keyferry reads it",
             Error::Length { .. } | Error::Damaged(_) => "take another copy, or an earlier backup",
             Error::NoMedium { .. } => "connect the medium, or name a folder that exists; none is made",
@@ -203,4 +245,8 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+fn line_of(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!("line {line}: "))
 }

@@ -6,22 +6,33 @@
 //! code cites its sections.
 
 mod damage;
+mod document;
 mod encryption;
 mod error;
 mod header;
 pub mod medium;
+mod outside;
 mod payload;
 mod protection;
 mod reader;
 mod record;
+mod verify;
 mod writer;
 
 pub use damage::{Damage, Lost, Place, Tally};
+pub use document::{Assembled, Assembler, BrokenDocument, Document};
+pub use encryption::{
+    Encrypted, Encryption, FileKey, HEAD_LIMIT, Identity, MAX_RECIPIENTS, MAX_WORK_FACTOR, Passphrase,
+    Recipient, Unlock, WORK_FACTOR,
+};
 pub use error::{Error, Fault, Result};
 pub use header::{BackupId, HEADER_LIMIT, Header, LastReceipt, MAX_ISSUERS, MAX_SERVICES, ServiceSeal};
 pub use payload::{FooterState, Item, Records, Root};
 pub use reader::Reader;
 pub use record::{
     DOCUMENT_LIMIT, DocumentPart, KIND_LIMIT, License, NAME_LIMIT, PART_LEN, RECORD_LIMIT, Record,
+};
+pub use verify::{
+    Counts, Inspector, KeyCheck, LicenseVerdict, Opened, Report, Unchecked, Verdict, verify, verify_open,
 };
 pub use writer::{Summary, Writer};

@@ -8,7 +8,7 @@ mod publish;
 
 use std::io::{self, Read, Seek, Write};
 
-pub use find::{Found, choose, find_backups};
+pub use find::{Found, choose, choose_with, find_backups};
 pub use folder::FolderMedium;
 pub use name::{BackupName, Stage};
 pub use publish::publish;

@@ -1,75 +1,69 @@
 //! Reads a backup: the trailer says where the layers lie, the payload gives its records.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
 use crate::damage::{Damage, Lost, Place, Tally};
-use crate::encryption::{Outermost, recognize};
+use crate::encryption::{Content, Encrypted, FileKey, Inside, Unlock};
 use crate::error::{Error, Result};
 use crate::header::Header;
-use crate::payload::{FooterState, Item, PREAMBLE_LEN, Payload, Records, read_at};
-use crate::protection::{Ending, TRAILER_LEN, Trailer};
+use crate::outside::Outside;
+use crate::payload::{FooterState, Item, Payload, Records};
+use crate::protection::Trailer;
 
 /// An open backup, of which the header is known to be whole. What else is damaged is told by
 /// [`Reader::findings`] and, while reading, by [`Item::Damage`].
 pub struct Reader<R> {
     payload: Payload<R>,
+    encryption: Option<(Encrypted, FileKey)>,
     size: u64,
     trailer: Option<Trailer>,
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Opens a backup. Reads trailer, header, index and footer; no record yet.
-    pub fn open(mut source: R) -> Result<Self> {
-        let stream = |source| Error::Stream {
-            doing: "read",
-            at: 0,
-            source,
-        };
-        let size = source.seek(SeekFrom::End(0)).map_err(stream)?;
-        let start = first_bytes(&mut source, size).map_err(stream)?;
-        let ending = read_ending(&mut source, size);
-        // What the file is comes before what is wrong with its end.
-        match (recognize(&start), &ending) {
-            (Outermost::Age, _) => return Err(Error::Encrypted),
-            (Outermost::Unknown, Ok(Ending::Whole(_))) => {
-                return Err(Error::Damaged(Damage {
-                    place: Place::Header,
-                    range: 0..start.len() as u64,
-                    lost: None,
-                    why: "the trailer is that of a backup, the first bytes are not".into(),
-                }));
+    /// Opens a backup that is not encrypted. Reads trailer, header, index and footer; no record yet.
+    pub fn open(source: R) -> Result<Self> {
+        Self::open_with(source, |_| Ok(Unlock::None))
+    }
+
+    /// Opens a backup. If it is encrypted, `unlock` is asked with what, after the work factor was checked and before
+    /// any memory is taken for it.
+    pub fn open_with<E: From<Error>>(
+        mut source: R,
+        unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
+    ) -> Result<Self, E> {
+        let mut outside = Outside::read(&mut source)?;
+        let (ends, finding) = outside.ends()?;
+        let (inside, ends, encryption) = match outside.head {
+            None => (Inside::Plain(source), ends, None),
+            Some(head) => {
+                head.check_work_factor()?;
+                let key = head.unlock(&unlock(&head.encrypted)?)?;
+                let content = Content::new(source, &head.content_key(&key), head.len(), &ends);
+                let end = content.len();
+                (Inside::Encrypted(content), vec![end], Some((head.encrypted, key)))
             }
-            (Outermost::Unknown, _) if size == 0 => return Err(Error::NotABackup { why: "it is empty" }),
-            (Outermost::Unknown, _) => {
-                let why = "it does not begin as one does";
-                return Err(Error::NotABackup { why });
-            }
-            (Outermost::Payload, _) => {}
-        }
-        let (trailer, ends, finding) = match ending? {
-            Ending::Whole(trailer) => (Some(trailer), vec![trailer.inner_len], None),
-            Ending::Broken => (None, without_trailer(size), Some("damaged")),
-            Ending::Missing => (
-                None,
-                without_trailer(size),
-                Some("missing: the file was cut, or something was added to it"),
-            ),
         };
-        let mut payload = Payload::open(source, &ends)?;
-        if let Some(why) = finding {
-            let damage = Damage {
-                place: Place::Trailer,
-                range: size.saturating_sub(TRAILER_LEN as u64)..size,
-                lost: Some(Lost::default()),
-                why: why.into(),
-            };
-            payload.findings.insert(0, damage);
-        }
+        let mut payload = Payload::open(inside, &ends)?;
+        payload.findings.splice(0..0, finding);
         Ok(Self {
             payload,
-            size,
-            trailer,
+            encryption,
+            size: outside.size,
+            trailer: outside.trailer,
         })
+    }
+
+    /// What it is encrypted with; `None` if it isn't.
+    pub fn encryption(&self) -> Option<&Encrypted> {
+        self.encryption.as_ref().map(|(encrypted, _)| encrypted)
+    }
+
+    /// What opens this very file once more, without a passphrase or an identity.
+    pub fn unlock(&self) -> Unlock {
+        match &self.encryption {
+            Some((_, key)) => Unlock::FileKey(key.clone()),
+            None => Unlock::None,
+        }
     }
 
     /// What stands before the records.
@@ -132,27 +126,4 @@ fn unsigned(size: u64, why: &str) -> Error {
         lost: Some(Lost::default()),
         why: why.into(),
     })
-}
-
-fn first_bytes(source: &mut (impl Read + Seek), size: u64) -> std::io::Result<Vec<u8>> {
-    let mut start = vec![0; PREAMBLE_LEN.min(usize::try_from(size).unwrap_or(PREAMBLE_LEN))];
-    read_at(source, 0, &mut start)?;
-    Ok(start)
-}
-
-fn read_ending(source: &mut (impl Read + Seek), size: u64) -> Result<Ending> {
-    let mut bytes = [0; TRAILER_LEN];
-    let Some(at) = size.checked_sub(TRAILER_LEN as u64) else {
-        return Ok(Ending::Missing);
-    };
-    // A bad sector under the trailer costs the trailer alone.
-    match read_at(source, at, &mut bytes) {
-        Ok(()) => Trailer::from_bytes(&bytes, size),
-        Err(_) => Ok(Ending::Broken),
-    }
-}
-
-/// Where the payload may end when nothing says it: before a trailer that is damaged, or with the file.
-fn without_trailer(size: u64) -> Vec<u64> {
-    vec![size.saturating_sub(TRAILER_LEN as u64), size]
 }

@@ -3,6 +3,7 @@
 use keyferry_license::{GRANT_LIMIT, SealedKey, check_deterministic};
 use minicbor::{Decoder, Encoder};
 
+use crate::document::BrokenDocument;
 use crate::error::{Error, Result};
 use crate::header::at_most;
 
@@ -205,6 +206,17 @@ impl DocumentPart<'_> {
             parts: self.parts,
             next: self.part + 1,
         })
+    }
+}
+
+impl Unfinished {
+    pub(crate) fn broken(self, why: &'static str) -> BrokenDocument {
+        BrokenDocument {
+            name: self.name,
+            kind: self.kind,
+            digest: self.digest,
+            why,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Writes a backup: the payload, and the trailer after it.
+//! Writes a backup: the payload, encrypted or not, and the trailer after it.
 
 use std::io::Write;
 
 use keyferry_license::{SealedKey, SigningSecret};
 
+use crate::encryption::{Encryption, Sealing, Unlock};
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::payload::{PayloadWriter, Root};
@@ -25,15 +26,29 @@ pub struct Summary {
 
 /// Writes a backup in one pass, in memory that does not grow with it. Dropping it before [`Writer::finish`] leaves
 /// a file that no reader takes for whole.
-pub struct Writer<W> {
-    payload: PayloadWriter<W>,
+pub struct Writer<W: Write> {
+    payload: PayloadWriter<Sealing<W>>,
+    unlock: Unlock,
 }
 
 impl<W: Write> Writer<W> {
-    /// Checks the header against the rules and writes it.
+    /// Begins a backup that is not encrypted: checks the header against the rules and writes it.
     pub fn new(out: W, header: &Header) -> Result<Self> {
+        Self::encrypted(out, header, &Encryption::None)
+    }
+
+    /// Begins a backup that is encrypted so. A passphrase takes 256 MiB of memory for a moment, here and only here.
+    pub fn encrypted(out: W, header: &Header, encryption: &Encryption) -> Result<Self> {
+        let out = Sealing::start(out, encryption)?;
+        let unlock = out.unlock();
         let payload = PayloadWriter::new(out, header)?;
-        Ok(Self { payload })
+        Ok(Self { payload, unlock })
+    }
+
+    /// What opens the very file that is being written, to read it back: no passphrase is worked through again, and no
+    /// recipient's identity is needed. [`Unlock::None`] if it isn't encrypted.
+    pub fn unlock(&self) -> Unlock {
+        self.unlock.clone()
     }
 
     /// Adds a record. An error of the caller's fault leaves the writer as it was.
@@ -58,19 +73,20 @@ impl<W: Write> Writer<W> {
 
     /// Writes index, footer and trailer. The key is that of the computer in the header.
     pub fn finish(self, secret: &SigningSecret) -> Result<(W, Summary)> {
-        let (mut out, written) = self.payload.finish(secret)?;
+        let (sealing, written) = self.payload.finish(secret)?;
         let stream = |source| Error::Stream {
             doing: "write",
             at: written.len,
             source,
         };
-        out.write_all(&Trailer::plain(written.len).to_bytes())
+        let (mut out, inner_len) = sealing.finish().map_err(stream)?;
+        out.write_all(&Trailer::plain(inner_len).to_bytes())
             .map_err(stream)?;
         out.flush().map_err(stream)?;
         let summary = Summary {
             licenses: written.licenses,
             documents: written.documents,
-            bytes: written.len + TRAILER_LEN as u64,
+            bytes: inner_len + TRAILER_LEN as u64,
             root: written.root,
         };
         Ok((out, summary))

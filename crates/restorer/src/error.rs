@@ -196,7 +196,9 @@ fn of_archive(error: &keyferry_archive::Error) -> Failure {
     match error {
         E::Exists { .. } => Failure::BackupExists,
         E::Busy { .. } => Failure::Busy,
-        E::Encrypted => Failure::WrongPassphrase,
+        E::NeedsPassphrase | E::NeedsIdentity | E::WrongPassphrase | E::NoMatchingIdentity => {
+            Failure::WrongPassphrase
+        }
         E::NotABackup { .. } | E::Damaged { .. } | E::Header { .. } | E::Length { .. } => {
             Failure::BackupCorrupt
         }

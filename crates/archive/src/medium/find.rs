@@ -1,7 +1,7 @@
 //! Finds the backups in a folder, and among a computer's files the one that counts.
 
-use super::{BackupName, Medium, Stage};
-use crate::error::Result;
+use super::{BackupName, Medium, ReadSeek, Stage};
+use crate::error::{Error, Result};
 use crate::medium::publish::{Steps, require_folder};
 use crate::reader::Reader;
 
@@ -32,18 +32,32 @@ pub fn find_backups(medium: &dyn Medium) -> Result<Vec<Found>> {
 
 /// The file to restore a computer's licenses from: the current one, whatever its state; where there is none, the
 /// one that a stopped process left behind, if it is whole from the first to the last byte.
+/// An encrypted one counts as whole here if its outside is; who can open it asks [`choose_with`].
 pub fn choose(medium: &dyn Medium, computer: &str) -> Result<Option<Found>> {
+    choose_with(medium, computer, &mut |_, file| is_whole(file))
+}
+
+/// As [`choose`], with another judgment of what is whole.
+pub fn choose_with(
+    medium: &dyn Medium,
+    computer: &str,
+    is_whole: &mut dyn FnMut(&Found, Box<dyn ReadSeek>) -> bool,
+) -> Result<Option<Found>> {
     let mut found = find_backups(medium)?;
     found.retain(|found| found.computer == computer);
     if found.first().is_none_or(|first| first.stage != Stage::Current) {
-        found.retain(|found| is_whole(medium, &found.name));
+        found.retain(|found| {
+            medium
+                .open(&found.name.to_string())
+                .is_ok_and(|file| is_whole(found, file))
+        });
     }
     Ok(found.into_iter().next())
 }
 
-fn is_whole(medium: &dyn Medium, name: &BackupName) -> bool {
-    let Ok(file) = medium.open(&name.to_string()) else {
-        return false;
-    };
-    Reader::open(file).is_ok_and(|mut reader| reader.check_whole().is_ok())
+fn is_whole(file: Box<dyn ReadSeek>) -> bool {
+    match Reader::open(file) {
+        Ok(mut reader) => reader.check_whole().is_ok(),
+        Err(error) => matches!(error, Error::NeedsPassphrase | Error::NeedsIdentity),
+    }
 }

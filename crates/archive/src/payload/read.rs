@@ -8,6 +8,7 @@ use super::index::{Entry, TAIL_LEN, Tail};
 use super::open::{Closing, Opened, no_closing, read_closing, read_header};
 use super::scan::{Scan, Scanned};
 use crate::damage::{Damage, Lost, Place, Tally};
+use crate::encryption::Inside;
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::record::Record;
@@ -38,7 +39,7 @@ pub enum Item<'a> {
 }
 
 pub(crate) struct Payload<R> {
-    source: R,
+    source: Inside<R>,
     end: u64,
     start: u64,
     key: PartKey,
@@ -50,9 +51,15 @@ pub(crate) struct Payload<R> {
 
 impl<R: Read + Seek> Payload<R> {
     /// Opens a payload that begins at byte 0 and ends at the first of `ends` at which a tail is found.
-    pub fn open(mut source: R, ends: &[u64]) -> Result<Self> {
+    pub fn open(mut source: Inside<R>, ends: &[u64]) -> Result<Self> {
         let longest = ends.iter().copied().max().unwrap_or(0);
-        let (header, digest, start) = read_header(&mut source, longest)?;
+        let (header, digest, start) = read_header(&mut source, longest).map_err(|error| match error {
+            Error::Damaged(mut damage) => {
+                damage.range = source.in_file(damage.range);
+                Error::Damaged(damage)
+            }
+            error => error,
+        })?;
         let key = PartKey::of(&header.backup);
         let tails = ends.iter().filter_map(|end| {
             let at = end.checked_sub(TAIL_LEN as u64).filter(|at| *at >= start)?;
@@ -79,8 +86,11 @@ impl<R: Read + Seek> Payload<R> {
             end,
             index,
             footer,
-            findings,
+            mut findings,
         } = closing;
+        for finding in &mut findings {
+            finding.range = source.in_file(finding.range.clone());
+        }
         Ok(Self {
             source,
             end,
@@ -116,7 +126,7 @@ impl<R: Read + Seek> Payload<R> {
 /// The records of a backup, one after the other, a frame at a time. It gives what borrows from itself, so it is no
 /// `Iterator`: `while let Some(item) = records.next_item() { … }`.
 pub struct Records<'r, R> {
-    source: &'r mut R,
+    source: &'r mut Inside<R>,
     key: PartKey,
     plan: Plan<'r>,
     unpacker: Unpacker,
@@ -139,7 +149,8 @@ impl<R: Read + Seek> Records<'_, R> {
     /// The next record, or the next damage; `None` at the end.
     pub fn next_item(&mut self) -> Option<Item<'_>> {
         loop {
-            if let Some(damage) = self.aside.take() {
+            if let Some(mut damage) = self.aside.take() {
+                damage.range = self.source.in_file(damage.range);
                 self.tally.damaged += 1;
                 self.tally.lost_licenses += u64::from(damage.lost.unwrap_or_default().licenses);
                 return Some(Item::Damage(damage));

@@ -48,7 +48,8 @@ fn outcome(bytes: &[u8]) -> [String; 3] {
 fn refused(error: &Error) -> &'static str {
     match error {
         Error::NotABackup { .. } => "refused: not a backup",
-        Error::Encrypted => "refused: encrypted",
+        Error::NeedsPassphrase => "refused: needs a passphrase",
+        Error::Damaged(damage) if damage.place == Place::Encryption => "refused: encryption damaged",
         Error::Version { .. } => "refused: version",
         Error::Protection { .. } => "refused: protection",
         Error::Length { .. } => "refused: length",

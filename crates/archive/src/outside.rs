@@ -1,0 +1,100 @@
+//! What a file shows without being opened: its length, its trailer, and the header of its encryption.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::damage::{Damage, Lost, Place};
+use crate::encryption::{Head, Outermost, recognize};
+use crate::error::{Error, Result};
+use crate::payload::{PREAMBLE_LEN, read_at};
+use crate::protection::{Ending, TRAILER_LEN, Trailer};
+
+pub(crate) struct Outside {
+    /// Length of the file.
+    pub size: u64,
+    /// If it is whole.
+    pub trailer: Option<Trailer>,
+    ending: Result<Ending>,
+    /// If it is encrypted.
+    pub head: Option<Head>,
+}
+
+impl Outside {
+    /// What the file is comes before what is wrong with its end: so what can be read of both is kept.
+    pub fn read(source: &mut (impl Read + Seek)) -> Result<Self> {
+        let stream = |source| Error::Stream {
+            doing: "read",
+            at: 0,
+            source,
+        };
+        let size = source.seek(SeekFrom::End(0)).map_err(stream)?;
+        let start = first_bytes(source, size).map_err(stream)?;
+        let ending = read_ending(source, size);
+        let head = match (recognize(&start), &ending) {
+            (Outermost::Payload, _) => None,
+            (Outermost::Age, _) => Some(Head::read(source)?),
+            (Outermost::Unknown, Ok(Ending::Whole(_))) => {
+                return Err(Error::Damaged(Damage {
+                    place: Place::Header,
+                    range: 0..start.len() as u64,
+                    lost: None,
+                    why: "the trailer is that of a backup, the first bytes are not".into(),
+                }));
+            }
+            (Outermost::Unknown, _) => {
+                let why = if size == 0 {
+                    "it is empty"
+                } else {
+                    "it does not begin as one does"
+                };
+                return Err(Error::NotABackup { why });
+            }
+        };
+        let trailer = match &ending {
+            Ok(Ending::Whole(trailer)) => Some(*trailer),
+            _ => None,
+        };
+        Ok(Self {
+            size,
+            trailer,
+            ending,
+            head,
+        })
+    }
+
+    /// Where layers 1 and 2 may end, and what is wrong with the trailer that should say it.
+    pub fn ends(&mut self) -> Result<(Vec<u64>, Option<Damage>)> {
+        let ending = std::mem::replace(&mut self.ending, Ok(Ending::Missing))?;
+        let why = match ending {
+            Ending::Whole(trailer) => return Ok((vec![trailer.inner_len], None)),
+            Ending::Broken => "damaged",
+            Ending::Missing => "missing: the file was cut, or something was added to it",
+        };
+        let before = self.size.saturating_sub(TRAILER_LEN as u64);
+        let damage = Damage {
+            place: Place::Trailer,
+            range: before..self.size,
+            lost: Some(Lost::default()),
+            why: why.into(),
+        };
+        // Before a trailer that is damaged, or with the file.
+        Ok((vec![before, self.size], Some(damage)))
+    }
+}
+
+fn first_bytes(source: &mut (impl Read + Seek), size: u64) -> std::io::Result<Vec<u8>> {
+    let mut start = vec![0; PREAMBLE_LEN.min(usize::try_from(size).unwrap_or(PREAMBLE_LEN))];
+    read_at(source, 0, &mut start)?;
+    Ok(start)
+}
+
+fn read_ending(source: &mut (impl Read + Seek), size: u64) -> Result<Ending> {
+    let mut bytes = [0; TRAILER_LEN];
+    let Some(at) = size.checked_sub(TRAILER_LEN as u64) else {
+        return Ok(Ending::Missing);
+    };
+    // A bad sector under the trailer costs the trailer alone.
+    match read_at(source, at, &mut bytes) {
+        Ok(()) => Trailer::from_bytes(&bytes, size),
+        Err(_) => Ok(Ending::Broken),
+    }
+}

@@ -1,0 +1,118 @@
+//! What a verification found.
+
+use keyferry_license::Thumbprint;
+
+use crate::damage::Damage;
+use crate::encryption::Encrypted;
+use crate::header::BackupId;
+use crate::outside::Outside;
+use crate::payload::FooterState;
+
+/// Damaged places that a report keeps; more are counted.
+pub(super) const DAMAGE_KEPT: usize = 1000;
+
+/// What a verification found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// Length of the file.
+    pub size: u64,
+    /// N, if the trailer is whole.
+    pub inner_len: Option<u64>,
+    /// What it is encrypted with.
+    pub encryption: Option<Encrypted>,
+    /// What was found inside; `None` if it was not opened.
+    pub opened: Option<Opened>,
+    /// Damage, in the order in which it was found; the first 1,000.
+    pub damage: Vec<Damage>,
+    /// All damaged places.
+    pub damaged_places: u64,
+    /// What could not be checked.
+    pub unchecked: Vec<Unchecked>,
+}
+
+/// What was found inside.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Opened {
+    /// Names the backup.
+    pub backup: BackupId,
+    /// The computer that made it.
+    pub computer: Thumbprint,
+    /// What the computer signed.
+    pub footer: FooterState,
+    /// What there is.
+    pub counts: Counts,
+}
+
+/// Licenses and documents, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Licenses that were read.
+    pub licenses: u64,
+    /// Of them: signed by their issuer, and nothing about them is wrong.
+    pub good: u64,
+    /// Of the good ones: their key was opened and fits.
+    pub keys_opened: u64,
+    /// Licenses whose issuer's card is not in the header.
+    pub without_card: u64,
+    /// Licenses that are altered, forged, or whose key does not fit.
+    pub broken: u64,
+    /// Licenses known to be lost with what is damaged.
+    pub lost: u64,
+    /// Documents that are whole.
+    pub documents: u64,
+    /// Documents that are not.
+    pub broken_documents: u64,
+}
+
+/// What could not be checked, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unchecked {
+    /// Everything inside the encryption, because nothing that opens it was at hand.
+    Inside,
+    /// Commitments of so many licenses, because no key that opens a seal of them was at hand.
+    Keys(u64),
+    /// Signatures of so many licenses, because their issuers' cards are not in the header.
+    Signatures(u64),
+    /// How many licenses there should be, because the computer's signature proves nothing or is missing.
+    Promise,
+    /// The rest, because it was canceled.
+    Canceled,
+}
+
+/// What it comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything was read, and is what it promises.
+    Whole,
+    /// It was not opened; what lies outside the encryption is whole.
+    OutsideWhole,
+    /// Something is damaged, altered, missing or not as many as promised; `usable` licenses and documents are good.
+    Damaged {
+        /// Good licenses and whole documents.
+        usable: u64,
+    },
+    /// It was not opened, and nothing outside says what it should be.
+    NothingCheckable,
+}
+
+impl Report {
+    /// What it comes to.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::NothingCheckable
+    }
+
+    pub(super) fn of_outside(outside: &Outside) -> Self {
+        Self {
+            size: outside.size,
+            inner_len: outside.trailer.map(|trailer| trailer.inner_len),
+            encryption: outside.head.as_ref().map(|head| head.encrypted),
+            opened: None,
+            damage: Vec::new(),
+            damaged_places: 0,
+            unchecked: Vec::new(),
+        }
+    }
+}
