@@ -1,6 +1,7 @@
 //! The chores of this repository, `cargo xtask`: this file reads the command line and owns the exit code; each chore has
 //! a module of its own.
 
+mod bench;
 mod needs;
 mod run;
 mod soak;
@@ -12,6 +13,7 @@ const USAGE: &str = "\
 usage: cargo xtask <chore>
 
   test                        install what the suites need, then check and test everything
+  bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
   soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
 ";
 
@@ -23,6 +25,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test::test(),
+        ["bench"] => bench::bench(1_000_000),
+        ["bench", largest] => match largest.parse() {
+            Ok(largest) => bench::bench(largest),
+            Err(_) => return usage(&format!("not a number of licenses: {largest}")),
+        },
         ["soak", mode @ ..] => match soak::parse(mode) {
             Ok(mode) => soak::soak(&mode),
             Err(error) => return usage(&error.to_string()),
