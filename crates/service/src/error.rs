@@ -50,6 +50,14 @@ pub enum Error {
         /// The newest that this program knows.
         known: u32,
     },
+    /// A certificate or its key that can't be served with.
+    #[error("{}: {why}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The server's runtime or socket.
     #[error("can't {action}: {source}")]
     Network {

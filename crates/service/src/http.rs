@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -18,12 +19,19 @@ use crate::error::{Error, Result};
 use crate::service::Service;
 
 mod body;
+mod lists;
 mod routes;
+mod tls;
+mod upload;
+
+pub use tls::Tls;
 
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 1024;
 /// Headers must be there within this time, the next ones too: longer than clients keep a connection that rests.
 const HEADER_TIME: Duration = Duration::from_secs(16);
+/// A TLS handshake is finished within this time.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Bytes of one connection's headers.
 const HEADER_BYTES: usize = 16 * 1024;
 /// What runs when the server is told to stop may take this long.
@@ -50,6 +58,15 @@ impl Shutdown {
 ///
 /// The listener is bound by the caller, so that the address is known before the service's card is written.
 pub fn serve(listener: TcpListener, service: Arc<Service>, shutdown: &Shutdown) -> Result<()> {
+    run(listener, service, None, shutdown)
+}
+
+/// The same by https.
+pub fn serve_tls(listener: TcpListener, service: Arc<Service>, tls: Tls, shutdown: &Shutdown) -> Result<()> {
+    run(listener, service, Some(tls), shutdown)
+}
+
+fn run(listener: TcpListener, service: Arc<Service>, tls: Option<Tls>, shutdown: &Shutdown) -> Result<()> {
     let failed = |action| move |source| Error::Network { action, source };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -60,7 +77,7 @@ pub fn serve(listener: TcpListener, service: Arc<Service>, shutdown: &Shutdown) 
     runtime.block_on(async {
         listener.set_nonblocking(true).map_err(failed("listen"))?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
-        accept(listener, router(service), stop).await;
+        accept(listener, tls, router(service), stop).await;
         Ok(())
     })
 }
@@ -72,12 +89,19 @@ fn router(service: Arc<Service>) -> Router {
         .route("/healthz", get(routes::health))
         .route("/readyz", get(routes::ready))
         .route("/refusals/{page}", get(routes::refusal))
+        .route("/authorize", get(upload::form).post(upload::authorize))
         .route("/v1/messages", post(routes::message))
+        .route("/v1/revocations", post(lists::post))
         .fallback(routes::not_found)
         .with_state(routes::Desk::new(service))
 }
 
-async fn accept(listener: tokio::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: tokio::net::TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -90,7 +114,8 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, mut stop: wat
             () = stopped(&mut stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, router.clone(), stop.clone(), permit));
+                    let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+                    connections.spawn(welcome(stream, tls, router, stop, permit));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: others have to end first.
@@ -108,14 +133,35 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, mut stop: wat
     }
 }
 
-async fn converse(
+/// A connection takes its place from the start, so that handshakes are bounded in number as well as in time.
+async fn welcome(
     stream: TcpStream,
+    tls: Option<Tls>,
     router: Router,
     mut stop: watch::Receiver<bool>,
     _: OwnedSemaphorePermit,
 ) {
     // Answers are written at once; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return converse(stream, router, stop).await;
+    };
+    let shaken = tokio::select! {
+        () = stopped(&mut stop) => return,
+        shaken = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => converse(stream, router, stop).await,
+        Ok(Err(error)) => tracing::debug!("no TLS connection: {error}"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)

@@ -4,6 +4,7 @@
 //! the [`policy`], a pure function, and the [`ledger`], its memory; [`serve`] puts HTTP and pages in front. A content
 //! key passes through while its license is being judged and is kept nowhere.
 
+mod carried;
 mod error;
 mod http;
 mod keys;
@@ -16,6 +17,6 @@ mod revoke;
 mod service;
 
 pub use error::{Error, Result};
-pub use http::{Shutdown, serve};
+pub use http::{Shutdown, Tls, serve, serve_tls};
 pub use keys::{CARD_FILE, KEY_FILE, SERVICE_KEY, ServiceKeys};
 pub use service::{LEDGER_FILE, Service, ServiceConfig};

@@ -62,6 +62,14 @@ struct StartHtml {
 }
 
 #[derive(Template)]
+#[template(path = "upload.html")]
+struct UploadHtml<'w> {
+    service: String,
+    thumbprint: Thumbprint,
+    why: Option<&'w str>,
+}
+
+#[derive(Template)]
 #[template(path = "not_found.html")]
 struct NotFoundHtml {
     service: String,
@@ -112,6 +120,15 @@ impl Service {
             service: self.card.name.shown(),
             thumbprint,
             grouped: fours.join(" "),
+        })
+    }
+
+    /// What stands at `/authorize`; with why the last file was not answered.
+    pub(crate) fn upload_page(&self, why: Option<&str>) -> String {
+        rendered(&UploadHtml {
+            service: self.card.name.shown(),
+            thumbprint: self.card.thumbprint(),
+            why,
         })
     }
 

@@ -14,9 +14,15 @@ pub struct ServeArgs {
     /// Where it listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8467")]
     pub listen: SocketAddr,
-    /// The address that its card names [default: http:// and where it listens]
+    /// The address that its card names [default: http:// or https:// and where it listens]
     #[arg(long)]
     pub url: Option<String>,
+    /// Serve https with this certificate, the chain in PEM; without it plain http, on this computer only
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// What people know the service by
     #[arg(long, default_value = "License management service")]
     pub name: String,

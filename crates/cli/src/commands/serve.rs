@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyferry_license::CardKind;
 use keyferry_service::policy::Policy;
-use keyferry_service::{CARD_FILE, Service, ServiceConfig, Shutdown, serve};
+use keyferry_service::{CARD_FILE, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
 
 use crate::args::ServeArgs;
 use crate::context::Context;
@@ -17,13 +17,7 @@ use crate::words;
 
 /// Serves.
 pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
-    if !args.listen.ip().is_loopback() {
-        return Err(Failed::usage(format!(
-            "{} can be reached from outside, and plain http is for this computer only",
-            args.listen
-        ))
-        .hint("listen on 127.0.0.1, behind a server that speaks https, and name its address with --url"));
-    }
+    let tls = tls(args)?;
     let issuers = args
         .issuer
         .iter()
@@ -35,6 +29,11 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let address = listener.local_addr().map_err(unbound)?;
     let url = match &args.url {
         Some(url) => checked(url)?,
+        None if address.ip().is_unspecified() => {
+            return Err(Failed::usage(format!("no computer can ask at {address}"))
+                .hint("name the address that computers use with --url https://…"));
+        }
+        None if tls.is_some() => format!("https://{address}"),
         None => format!("http://{address}"),
     };
     let shutdown = Shutdown::default();
@@ -49,9 +48,29 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         policy: Policy::default(),
     })?;
     announce(context, args, &service, &address.to_string());
-    serve(listener, Arc::new(service), &shutdown)?;
+    let service = Arc::new(service);
+    match tls {
+        Some(tls) => serve_tls(listener, service, tls, &shutdown)?,
+        None => serve(listener, service, &shutdown)?,
+    }
     context.output.note("stopped");
     Ok(())
+}
+
+/// The certificate. Without one nothing outside of this computer is answered.
+fn tls(args: &ServeArgs) -> Result<Option<Tls>> {
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        return Ok(Some(Tls::from_files(certificate, key)?));
+    }
+    if args.listen.ip().is_loopback() {
+        return Ok(None);
+    }
+    Err(Failed::usage(format!(
+        "{} can be reached from outside, and plain http is for this computer only",
+        args.listen
+    ))
+    .hint("give a certificate: --tls-cert FILE --tls-key FILE")
+    .hint("or listen on 127.0.0.1, behind a server that speaks https, and name its address with --url"))
 }
 
 /// https anywhere, http on this computer only.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use keyferry_protocol::MESSAGE_LIMIT;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -40,8 +39,8 @@ impl Room {
         Self(Arc::new(Semaphore::new(ROOM_KIB as usize)))
     }
 
-    /// Reads a whole body. Room is taken as its bytes come, so that a claim alone takes none.
-    pub(super) async fn read(&self, mut body: Body) -> Result<Held, Unread> {
+    /// Reads a whole body of at most `limit` bytes. Room is taken as its bytes come, so that a claim alone takes none.
+    pub(super) async fn read(&self, mut body: Body, limit: usize) -> Result<Held, Unread> {
         let end = Instant::now() + BODY_TIME;
         let mut held = Held {
             bytes: Vec::new(),
@@ -56,7 +55,7 @@ impl Room {
                 Ok(Ok(Some(Ok(frame)))) => frame,
             };
             let Ok(piece) = frame.into_data() else { continue };
-            if piece.len() > MESSAGE_LIMIT - held.bytes.len() {
+            if piece.len() > limit - held.bytes.len() {
                 return Err(Unread::TooLarge);
             }
             held.bytes.extend_from_slice(&piece);

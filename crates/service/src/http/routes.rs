@@ -12,14 +12,14 @@ use keyferry_protocol::{ANSWER_TYPE, Answer, MESSAGE_LIMIT, ProblemCode, REQUEST
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::body::{Room, Unread};
+use super::body::{Held, Room, Unread};
 use crate::ledger::PageId;
 use crate::service::{Service, unix_now};
 
 /// How long a message may wait for its turn.
 const TURN_TIME: Duration = Duration::from_secs(30);
 /// Seconds after which a computer may ask again when there are too many others.
-const RETRY_AFTER: u32 = 5;
+pub(super) const RETRY_AFTER: u32 = 5;
 
 /// What the routes share.
 #[derive(Clone)]
@@ -39,8 +39,18 @@ impl Desk {
         }
     }
 
+    /// Reads a body within its bounds.
+    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<Held, Unread> {
+        self.room.read(body, limit).await
+    }
+
+    /// What is served.
+    pub(super) fn service(&self) -> &Service {
+        &self.service
+    }
+
     /// Runs blocking work when it is its turn.
-    async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Service) -> T + Send + 'static,
     ) -> Result<T, Unread> {
@@ -60,8 +70,7 @@ impl Desk {
 
 /// `POST /v1/messages`.
 pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Response {
-    let is_request = |value: &HeaderValue| value.as_bytes() == REQUEST_TYPE.as_bytes();
-    if !headers.get(header::CONTENT_TYPE).is_some_and(is_request) {
+    if !is_type(&headers, REQUEST_TYPE) {
         let message = format!("the content type of a request is {REQUEST_TYPE}");
         return problem(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -69,13 +78,10 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
             &message,
         );
     }
-    let claimed = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if claimed.is_some_and(|length| length > MESSAGE_LIMIT as u64) {
+    if claims_more(&headers, MESSAGE_LIMIT) {
         return unread(Unread::TooLarge);
     }
-    let held = match desk.room.read(body).await {
+    let held = match desk.read(body, MESSAGE_LIMIT).await {
         Ok(held) => held,
         Err(why) => return unread(why),
     };
@@ -196,18 +202,48 @@ fn unread(why: Unread) -> Response {
 }
 
 fn problem(status: StatusCode, code: ProblemCode, message: &str) -> Response {
-    let mut response = answer_response(status, None, Answer::problem(code, message, None).encode());
-    // What is left of a body that was not read is nobody's next request.
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    closing(answer_response(
+        status,
+        None,
+        Answer::problem(code, message, None).encode(),
+    ))
+}
+
+/// What is left of a body that was not read is nobody's next request.
+pub(super) fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
     response
 }
 
+/// Is the content of this media type, without parameters?
+pub(super) fn is_type(headers: &HeaderMap, kind: &str) -> bool {
+    let found = headers.get(header::CONTENT_TYPE);
+    found.is_some_and(|value| value.as_bytes() == kind.as_bytes())
+}
+
+/// Does the header announce a body over its bound?
+pub(super) fn claims_more(headers: &HeaderMap, limit: usize) -> bool {
+    let claimed = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    claimed.is_some_and(|length| length > limit as u64)
+}
+
 fn answer_response(status: StatusCode, retry_after: Option<u32>, answer: Vec<u8>) -> Response {
+    bytes(status, ANSWER_TYPE, retry_after, answer)
+}
+
+/// An answer of one of the protocol's media types.
+pub(super) fn bytes(
+    status: StatusCode,
+    kind: &'static str,
+    retry_after: Option<u32>,
+    answer: Vec<u8>,
+) -> Response {
     let mut response = (status, answer).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ANSWER_TYPE));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -215,7 +251,7 @@ fn answer_response(status: StatusCode, retry_after: Option<u32>, answer: Vec<u8>
     response
 }
 
-fn text(status: StatusCode, text: impl Into<String>) -> Response {
+pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Response {
     let mut response = (status, text.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -230,9 +266,9 @@ fn text(status: StatusCode, text: impl Into<String>) -> Response {
     response
 }
 
-fn html(status: StatusCode, page: String) -> Response {
+pub(super) fn html(status: StatusCode, page: String) -> Response {
     let mut response = text(status, page);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

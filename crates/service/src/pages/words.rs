@@ -17,16 +17,16 @@ pub(super) fn words(reason: Reason) -> Words {
             "The limit of computers is reached",
             "A license may be held by a limited number of computers, and all places are taken.",
             &[
-                "A place becomes free when one of the computers above gives the licenses back. Doing that from the \
-                 computer itself comes with a later version.",
+                "A place becomes free when one of the computers above gives the licenses back: on that computer, run \
+                 keyferry computer release.",
                 "Restoring again to a computer that is in the list always works and takes no place.",
             ],
             true,
         ),
         Reason::Revoked => (
             "The publisher withdrew these licenses",
-            "A license that was withdrawn is not restored to any computer.",
-            &[],
+            "A license that was withdrawn is not restored to any computer, and no backup brings it back.",
+            &["The publisher alone can say why, and issue a new license."],
             false,
         ),
         Reason::Released => (
