@@ -202,12 +202,15 @@ fn send(
         bytes: request.bytes.clone(),
         one_time: request.one_time.clone(),
     })?;
-    let answer = operation.send(base, &request.bytes)?;
-    let grants: Vec<Verified<Grant>> = asked.iter().map(|(grant, _)| grant.clone()).collect();
-    let checked = check_answer(&answer, &request.bytes, &grants, card, request.one_time.as_ref())?;
-    checked.map_err(|said| {
-        // It was not judged, so nothing waits for an answer.
-        let _ = store.outbox_remove(&request.id);
-        problem(said)
-    })
+    let sent = operation.send(base, &request.bytes);
+    let checked = sent.and_then(|answer| {
+        let grants: Vec<Verified<Grant>> = asked.iter().map(|(grant, _)| grant.clone()).collect();
+        let checked = check_answer(&answer, &request.bytes, &grants, card, request.one_time.as_ref())?;
+        checked.map_err(problem)
+    });
+    if checked.is_err() {
+        // No answer to it can come any more. What the service did all the same, it says to the next request.
+        store.outbox_remove(&request.id)?;
+    }
+    checked
 }
