@@ -5,8 +5,12 @@
 mod checkpoint;
 mod computer;
 mod damage;
+mod documents;
 mod insert;
+mod migration;
 mod outbox;
+mod release;
+mod revocation;
 mod several;
 mod usage;
 mod world;

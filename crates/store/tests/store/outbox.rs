@@ -142,3 +142,97 @@ fn an_altered_entry_is_damage() {
         );
     }
 }
+
+#[test]
+fn what_waits_is_named_by_kind() {
+    let world = World::new();
+    let store = world.store();
+    let kinds = ["restore", "release", "restore", "acknowledge"];
+    let entries: Vec<_> = kinds
+        .iter()
+        .zip(1..)
+        .map(|(kind, number)| OutboxEntry {
+            kind: (*kind).into(),
+            one_time: (*kind == "restore").then(|| KemSecret::generate().unwrap()),
+            ..entry(number)
+        })
+        .collect();
+    store.outbox_put_all(&entries).unwrap();
+    let named = |kind| {
+        let pending = store.pending(kind).unwrap();
+        pending.iter().map(|one| one.request_id[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(named(None), [1, 2, 3, 4]);
+    assert_eq!(named(Some("restore")), [1, 3]);
+    assert_eq!(named(Some("release")), [2]);
+    assert!(named(Some("plan")).is_empty());
+    for (put, waits) in entries.iter().zip(store.outbox_pending().unwrap()) {
+        assert_eq!((seed(put), &put.kind), (seed(&waits), &waits.kind));
+    }
+}
+
+#[test]
+fn a_one_time_key_cannot_be_taken_out_or_put_in_unnoticed() {
+    for (from, to) in [(1, 2), (2, 1)] {
+        let world = World::new();
+        let store = world.store();
+        store.outbox_put(&entry(1)).unwrap();
+        let without = OutboxEntry {
+            one_time: None,
+            ..entry(2)
+        };
+        store.outbox_put(&without).unwrap();
+        let edit = "UPDATE outbox SET one_time = (SELECT one_time FROM outbox WHERE request = ?1) \
+                    WHERE request = ?2";
+        let (from, to) = ([from; 32], [to; 32]);
+        world.sqlite().execute(edit, (from, to)).unwrap();
+        assert!(matches!(store.outbox_entry(&to), Err(Error::Damaged { .. })));
+        assert!(store.outbox_entry(&from).unwrap().is_some());
+    }
+}
+
+#[test]
+fn receipts_come_service_by_service_in_their_order() {
+    let world = World::new();
+    let store = world.store();
+    let services = [9, 7, 9, 8, 7];
+    for (service, number) in services.into_iter().zip(1..) {
+        let service = Thumbprint([service; 32]);
+        let waits = OutboxEntry {
+            service,
+            ..entry(number)
+        };
+        store.outbox_put(&waits).unwrap();
+        let receipt = Receipt {
+            service,
+            // The services' clocks decide nothing.
+            time: NOW - u64::from(number),
+            ..receipt(number)
+        };
+        store.settle(&receipt, &[]).unwrap();
+    }
+    let read = |service: Option<Thumbprint>| {
+        let mut found = Vec::new();
+        let read = store.for_each_receipt(service.as_ref(), |receipt| {
+            assert_eq!(receipt.bytes, vec![receipt.request_id[0]; 200]);
+            found.push(receipt.request_id[0]);
+            Ok::<_, Error>(())
+        });
+        read.unwrap();
+        found
+    };
+    assert_eq!(read(None), [2, 5, 4, 1, 3]);
+    assert_eq!(read(Some(Thumbprint([9; 32]))), [1, 3]);
+    assert!(read(Some(Thumbprint([1; 32]))).is_empty());
+    let plan: String = world
+        .sqlite()
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT bytes FROM receipt INDEXED BY receipt_by_service ORDER BY service, id",
+            [],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.contains("USING INDEX") && !plan.contains("TEMP"), "{plan}");
+    let stopped = store.for_each_receipt(None, |_| Err(Error::NotPending));
+    assert!(matches!(stopped, Err(Error::NotPending)));
+}

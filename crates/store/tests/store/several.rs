@@ -10,7 +10,7 @@ use keyferry_store::{Error, Inserted, Opener, Snapshot, Store, UseError};
 use crate::world::{Issuer, NOW, World, counted, key_id};
 
 /// Runs `work` in so many threads that start together.
-fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(threads);
     let run = |n| {
         barrier.wait();

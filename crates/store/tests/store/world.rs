@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use keyferry_license::{
-    Card, CardKey, CardKind, ContentKey, Grant, KeyId, KeyUse, LicenseId, Limits, PLAY, PublicKey, Right,
-    Rights, SigningSecret, Text, Thumbprint, Verified, random,
+    Card, CardKey, CardKind, ContentKey, Grant, KeyId, KeyUse, LicenseId, Limits, PLAY, PublicKey,
+    Revocation, RevocationList, Right, Rights, SigningSecret, Text, Thumbprint, Verified, random,
 };
 use keyferry_store::{Arrival, Error, FileGuard, MachineIdentity, NewLicense, Store};
 use tempfile::TempDir;
@@ -87,6 +87,17 @@ impl Issuer {
         self.card.thumbprint()
     }
 
+    /// A revocation list.
+    pub fn list(&self, number: u64, entries: &[Revocation]) -> Verified<RevocationList> {
+        let list = RevocationList {
+            issuer: self.id(),
+            number,
+            nonce: None,
+            entries: entries.to_vec(),
+        };
+        list.sign(&self.root).unwrap()
+    }
+
     /// A license that may be played and saved, without limits.
     pub fn license(&self, number: u8) -> NewLicense {
         self.limited(number, Limits::default())
@@ -110,6 +121,31 @@ impl Issuer {
         priority: u16,
         rights: &[(&str, Limits)],
     ) -> NewLicense {
+        self.license_for(None, (license, key_id(number)), number, priority, rights)
+    }
+
+    /// A license that may be played and saved, given to somebody.
+    pub fn given_to(&self, subject: &str, number: u8) -> NewLicense {
+        let license = LicenseId::new_at(NOW + u64::from(number), [number; 10]);
+        let rights = [(PLAY, Limits::default())];
+        self.license_for(Some(subject), (license, key_id(number)), number, 0, &rights)
+    }
+
+    /// A license that may be played, for a key ID of its own.
+    pub fn for_key(&self, key_id: KeyId, number: u8) -> NewLicense {
+        let license = LicenseId::new_at(NOW + u64::from(number), [number; 10]);
+        let rights = [(PLAY, Limits::default())];
+        self.license_for(None, (license, key_id), number, 0, &rights)
+    }
+
+    fn license_for(
+        &self,
+        subject: Option<&str>,
+        (license, key_id): (LicenseId, KeyId),
+        number: u8,
+        priority: u16,
+        rights: &[(&str, Limits)],
+    ) -> NewLicense {
         let key = ContentKey::from_bytes(random().unwrap());
         let right = |(action, limits): &(&str, Limits)| Right {
             action: Text::new("action", *action).unwrap(),
@@ -120,14 +156,14 @@ impl Issuer {
             issuer: self.id(),
             service: Thumbprint([7; 32]),
             origin: Thumbprint([8; 32]),
-            key_id: key_id(number),
+            key_id,
             kind: Text::new("kind", "music").unwrap(),
             rights: Rights::new(rights.iter().map(right).collect()).unwrap(),
             computers: None,
             commitment: key.commitment(&license),
             title: Text::new("title", format!("Song {number}")).unwrap(),
             priority,
-            subject: None,
+            subject: subject.map(|subject| Text::new("subject", subject).unwrap()),
             parent: None,
         };
         let grant = grant.sign(&self.root).unwrap();
