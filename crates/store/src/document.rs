@@ -33,13 +33,20 @@ pub enum Put {
         /// That name.
         name: String,
     },
+    /// It was here and damaged, and is whole again; its name stayed.
+    Repaired {
+        /// Its ID.
+        id: DocumentId,
+        /// That name.
+        name: String,
+    },
 }
 
 impl Put {
     /// ID of the document.
     pub fn id(&self) -> DocumentId {
         match self {
-            Put::Added(id) | Put::AlreadyHere { id, .. } => *id,
+            Put::Added(id) | Put::AlreadyHere { id, .. } | Put::Repaired { id, .. } => *id,
         }
     }
 }
@@ -107,7 +114,12 @@ impl Store {
     fn put_document_in(&self, db: &Connection, new: &NewDocument<'_>, now: u64) -> Result<Put> {
         let id = DocumentId::of(new.bytes);
         if let Some(name) = documents::name(db, &self.path, &id)? {
-            return Ok(Put::AlreadyHere { id, name });
+            let here = documents::bytes(db, &self.path, &id)?;
+            if here.as_deref() == Some(new.bytes) {
+                return Ok(Put::AlreadyHere { id, name });
+            }
+            documents::set_bytes(db, &self.path, &id, new.bytes)?;
+            return Ok(Put::Repaired { id, name });
         }
         let row = DocumentRow {
             id,

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::removal::Tombstone;
 use crate::sql;
 use crate::sql::licenses::{self, LicenseRow};
+use crate::sql::revocations;
 use crate::store::Store;
 
 /// A license as it lies in the store: nothing is proven until its key is opened.
@@ -165,25 +166,50 @@ impl Store {
         Ok(row.map(StoredLicense::from))
     }
 
-    /// For many licenses at once, in one consistent view and in their order: what a plan asks.
+    /// For many licenses at once, in one consistent view and in their order: what a plan asks. It knows nothing of what
+    /// was revoked otherwise than by license; [`Store::presence_of`] does.
     pub fn presence<'l>(
         &self,
         what: impl IntoIterator<Item = (&'l Thumbprint, &'l LicenseId)>,
     ) -> Result<Vec<Presence>> {
+        self.presences(what.into_iter().map(|(issuer, license)| (issuer, license, None)))
+    }
+
+    /// The same for licenses whose grants are at hand, verified or not: what was revoked by key ID, by subject or with
+    /// everything of its issuer is told too.
+    pub fn presence_of<'g>(&self, what: impl IntoIterator<Item = &'g Grant>) -> Result<Vec<Presence>> {
+        self.presences(
+            what.into_iter()
+                .map(|grant| (&grant.issuer, &grant.license, Some(grant))),
+        )
+    }
+
+    fn presences<'l>(
+        &self,
+        what: impl Iterator<Item = (&'l Thumbprint, &'l LicenseId, Option<&'l Grant>)>,
+    ) -> Result<Vec<Presence>> {
         let view = self.db.unchecked_transaction().map_err(sql::failed(&self.path))?;
         let tombstones = licenses::any_tombstone(&view, &self.path)?;
-        let mut last: Option<(Thumbprint, Option<i64>)> = None;
-        let mut one = |(root, license): (&Thumbprint, &LicenseId)| {
-            let number = match &last {
-                Some((known, number)) if known == root => *number,
-                _ => licenses::find_issuer(&view, &self.path, root)?,
+        let mut last: Option<(Thumbprint, Option<(i64, bool)>)> = None;
+        let mut one = |(root, license, grant): (&Thumbprint, &LicenseId, Option<&Grant>)| {
+            let known = match &last {
+                Some((before, known)) if before == root => *known,
+                _ => match licenses::find_issuer(&view, &self.path, root)? {
+                    Some(issuer) => Some((issuer, revocations::any(&view, &self.path, issuer)?)),
+                    None => None,
+                },
             };
-            last = Some((*root, number));
-            let Some(issuer) = number else {
+            last = Some((*root, known));
+            let Some((issuer, revokes)) = known else {
                 return Ok(Presence::Absent);
             };
             if licenses::is_here(&view, &self.path, issuer, license)? {
                 return Ok(Presence::Here);
+            }
+            if let Some(grant) = grant.filter(|_| revokes)
+                && self.is_kept_away(&view, issuer, grant)?
+            {
+                return Ok(Presence::Revoked);
             }
             let kind = if tombstones {
                 licenses::tombstone(&view, &self.path, issuer, license)?
@@ -196,7 +222,7 @@ impl Store {
                 Some(Tombstone::Revoked) => Presence::Revoked,
             })
         };
-        what.into_iter().map(&mut one).collect()
+        what.map(&mut one).collect()
     }
 }
 

@@ -17,15 +17,15 @@ pub struct DocumentRow {
     pub time: u64,
 }
 
-/// Adds a document; says whether it is new.
-pub fn add(db: &Connection, path: &Path, row: &DocumentRow, bytes: &[u8]) -> Result<bool> {
-    let sql = "INSERT OR IGNORE INTO document (digest, name, kind, time, size, bytes)
+/// Adds a document that is not there.
+pub fn add(db: &Connection, path: &Path, row: &DocumentRow, bytes: &[u8]) -> Result<()> {
+    let sql = "INSERT INTO document (digest, name, kind, time, size, bytes)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let values = params![row.id.0, row.name, row.kind, int(row.time), int(row.size), bytes];
     let added = db
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute(values));
-    added.map(|rows| rows == 1).map_err(failed(path))
+    added.map(drop).map_err(failed(path))
 }
 
 /// The name under which a document is kept.
@@ -51,8 +51,15 @@ pub fn bytes(db: &Connection, path: &Path, id: &DocumentId) -> Result<Option<Vec
     let sql = "SELECT bytes FROM document WHERE digest = ?1";
     let found = db
         .prepare_cached(sql)
-        .and_then(|mut s| s.query_row([id.0], |row| row.get(0)).optional());
+        .and_then(|mut s| s.query_row([id.0], |row| kept_bytes(row, 0)).optional());
     found.map_err(failed(path))
+}
+
+/// Writes the bytes of a document anew.
+pub fn set_bytes(db: &Connection, path: &Path, id: &DocumentId, bytes: &[u8]) -> Result<()> {
+    let sql = "UPDATE document SET bytes = ?2, size = length(?2) WHERE digest = ?1";
+    let written = db.execute(sql, params![id.0, bytes]);
+    written.map(drop).map_err(failed(path))
 }
 
 /// Calls `each` for every document, in the order in which they came.
@@ -66,7 +73,10 @@ pub fn for_each<E: From<Error>>(
     let mut statement = db.prepare_cached(sql).map_err(fail)?;
     let mut rows = statement.query([]).map_err(fail)?;
     while let Some(row) = rows.next().map_err(fail)? {
-        each(document_row(row).map_err(fail)?, row.get(5).map_err(fail)?)?;
+        each(
+            document_row(row).map_err(fail)?,
+            kept_bytes(row, 5).map_err(fail)?,
+        )?;
     }
     Ok(())
 }
@@ -85,4 +95,10 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
         time: row.get::<_, i64>(3).map(uint)?,
         size: row.get::<_, i64>(4).map(uint)?,
     })
+}
+
+/// A value of the wrong kind has no bytes that could fit the ID, and its reader says of which document.
+fn kept_bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
+    let bytes = row.get_ref(column)?.as_bytes();
+    Ok(bytes.unwrap_or_default().to_vec())
 }

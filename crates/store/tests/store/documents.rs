@@ -231,9 +231,29 @@ fn an_altered_document_is_told_and_takes_nothing_from_the_others() {
     });
     read.unwrap();
     assert_eq!(told, [false, true]);
-    let edit = "UPDATE document SET bytes = 'text'";
-    world.sqlite().execute(edit, []).unwrap();
-    assert!(matches!(store.document(&good), Err(Error::Damaged { .. })));
+    // What it says of itself is true: coming again repairs it.
+    let whole = Put::Repaired {
+        id: bad,
+        name: "bad".into(),
+    };
+    assert_eq!(store.put_document(&new("other", b"bad"), NOW).unwrap(), whole);
+    assert_eq!(store.document(&bad).unwrap().unwrap(), b"bad");
+    assert_eq!(names(&store.documents().unwrap()), ["bad", "good"]);
+}
+
+#[test]
+fn a_value_of_another_kind_is_damage_of_that_document() {
+    let world = World::new();
+    let store = world.store();
+    let id = put(&store, "one", b"one");
+    for bytes in ["'text'", "1"] {
+        let edit = format!("UPDATE document SET bytes = {bytes}");
+        world.sqlite().execute(&edit, []).unwrap();
+        assert!(matches!(store.document(&id), Err(Error::DamagedDocument { .. })));
+        let again = store.put_document(&new("one", b"one"), NOW).unwrap();
+        assert!(matches!(again, Put::Repaired { .. }), "{bytes}");
+        assert_eq!(in_snapshot(&store.snapshot().unwrap()).len(), 1);
+    }
 }
 
 #[test]

@@ -185,6 +185,9 @@ fn what_was_never_here_stays_away_too() {
         other.given_to("Ann", 3),
         issuer.license(5),
     ];
+    let (away, here) = (Presence::Revoked, Presence::Absent);
+    let presence = store.presence_of(come.iter().map(|license| &*license.grant));
+    assert_eq!(presence.unwrap(), [away, away, here, away, here, here, here]);
     let (away, here) = (Inserted::Revoked, Inserted::Added { spent: false });
     let come = store.insert(&come).unwrap();
     assert_eq!(come, [away, away, here, away, here, here, here]);
