@@ -11,11 +11,11 @@ const REQUESTS: usize = 100;
 
 /// Why a file was not answered, for the person who brought it.
 #[derive(Debug)]
-pub(crate) struct NotCarried(pub(crate) String);
+pub struct NotCarried(pub String);
 
 impl Service {
     /// Answers the requests of a file that are for this service, in their order. `now` is the service's time.
-    pub(crate) fn answer_file(&self, file: &[u8], now: u64) -> Result<String, NotCarried> {
+    pub fn answer_file(&self, file: &[u8], now: u64) -> Result<String, NotCarried> {
         let mut answers = String::new();
         let (mut elsewhere, mut problem, mut good) = (None, None, false);
         for parcel in self.parcels(file)? {

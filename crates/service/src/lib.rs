@@ -16,6 +16,7 @@ mod restore;
 mod revoke;
 mod service;
 
+pub use carried::NotCarried;
 pub use error::{Error, Result};
 pub use http::{Shutdown, Tls, serve, serve_tls};
 pub use keys::{CARD_FILE, KEY_FILE, SERVICE_KEY, ServiceKeys};

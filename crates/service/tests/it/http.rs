@@ -1,113 +1,14 @@
 //! The service by HTTP on loopback, spoken to with plain sockets.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use keyferry_license::{Card, armor};
-use keyferry_protocol::{ANSWER_TYPE, Answer, ProblemCode, REQUEST_TYPE, Reason};
-use keyferry_service::{Service, Shutdown, serve};
+use keyferry_protocol::{ANSWER_TYPE, ProblemCode, REQUEST_TYPE, Reason};
 
+use crate::server::{Server, post_head, read};
 use crate::world::{License, World, check};
-
-struct Server {
-    address: SocketAddr,
-    service: Arc<Service>,
-    shutdown: Shutdown,
-    thread: Option<JoinHandle<keyferry_service::Result<()>>>,
-}
-
-struct Response {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Server {
-    fn start(service: Service) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, service, shutdown) = (
-            listener.local_addr().unwrap(),
-            Arc::new(service),
-            Shutdown::default(),
-        );
-        let (served, stop) = (Arc::clone(&service), shutdown.clone());
-        let thread = Some(std::thread::spawn(move || serve(listener, served, &stop)));
-        Self {
-            address,
-            service,
-            shutdown,
-            thread,
-        }
-    }
-
-    fn send(&self, request: &[u8]) -> Response {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        // The server may have answered and closed before it read everything.
-        let _ = stream.write_all(request);
-        read(&mut stream)
-    }
-
-    fn get(&self, path: &str) -> Response {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes())
-    }
-
-    fn post(&self, content_type: &str, body: &[u8]) -> Response {
-        let mut request = post_head(content_type, body.len());
-        request.extend(body);
-        self.send(&request)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.shutdown.request();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn post_head(content_type: &str, length: usize) -> Vec<u8> {
-    format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {content_type}\r\n\
-         content-length: {length}\r\n\r\n"
-    )
-    .into_bytes()
-}
-
-fn read(stream: &mut TcpStream) -> Response {
-    let mut bytes = Vec::new();
-    // A connection that is reset after the answer has still answered.
-    let _ = stream.read_to_end(&mut bytes);
-    let end = bytes
-        .windows(4)
-        .position(|w| w == b"\r\n\r\n")
-        .expect("an answer")
-        + 4;
-    let head = String::from_utf8(bytes[..end].to_vec())
-        .unwrap()
-        .to_ascii_lowercase();
-    Response {
-        status: head[9..12].parse().unwrap(),
-        head,
-        body: bytes[end..].to_vec(),
-    }
-}
-
-impl Response {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn problem(&self) -> ProblemCode {
-        assert!(self.head.contains(ANSWER_TYPE), "{}", self.head);
-        Answer::decode(&self.body).unwrap().problem.unwrap().code
-    }
-}
 
 fn world() -> (World, Vec<License>) {
     let world = World::new();

@@ -5,8 +5,8 @@ use keyferry_license::{
     LicenseId, Limits, PLAY, PublicKey, Right, Rights, Sealer, SigningSecret, Text, Verified, random,
 };
 use keyferry_protocol::{
-    Answer, Checked, Individualize, Item, LastReceipt, OperationId, Prepared, Problem, Receipt, Request,
-    Restore, check_answer, kind,
+    Answer, Checked, Individualize, Item, LastReceipt, OperationId, Prepared, Problem, Receipt, Release,
+    ReleaseItem, ReleasedItem, Request, Restore, check_answer, check_release, kind,
 };
 use keyferry_service::{Service, ServiceConfig, policy::Policy};
 use tempfile::TempDir;
@@ -96,6 +96,31 @@ impl World {
     pub fn restore(&self, computer: &mut Computer, licenses: &[License], now: u64) -> Checked {
         let request = computer.restore(&self.service, licenses);
         self.send(computer, &request, licenses, now).unwrap()
+    }
+
+    /// Sends a release and takes the answer as a computer would.
+    pub fn release(
+        &self,
+        computer: &mut Computer,
+        licenses: &[License],
+        now: u64,
+    ) -> (Vec<ReleasedItem>, Receipt) {
+        let request = computer.release(&self.service, licenses);
+        self.send_release(computer, &request, now)
+    }
+
+    pub fn send_release(
+        &self,
+        computer: &mut Computer,
+        request: &Prepared,
+        now: u64,
+    ) -> (Vec<ReleasedItem>, Receipt) {
+        let answer = self.service.handle(&request.bytes, now);
+        let checked = check_release(&answer, &request.bytes, self.service.card())
+            .unwrap()
+            .unwrap();
+        computer.know(&checked.receipt);
+        (checked.items, checked.receipt)
     }
 
     pub fn send(
@@ -202,6 +227,11 @@ impl Computer {
             ..body(service, licenses)
         };
         self.prepare(service, kind::PLAN, random().unwrap(), &body)
+    }
+
+    pub fn release(&self, service: &Service, licenses: &[License]) -> Prepared {
+        let items = licenses.iter().map(|(grant, _)| ReleaseItem::of(grant)).collect();
+        self.prepare(service, kind::RELEASE, random().unwrap(), &Release { items })
     }
 
     pub fn prepare<B: minicbor::Encode<()>>(
