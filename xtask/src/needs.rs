@@ -61,8 +61,15 @@ const UNSHARE: Need = Need {
     what_for: "tests that need another machine (mount namespaces)",
 };
 
+const AGE: Need = Need {
+    name: "age",
+    probe: "age --version",
+    source: Source::Package("age"),
+    what_for: "opening encrypted backups without this program",
+};
+
 /// Everything that `cargo xtask test` needs.
-pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE];
+pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE];
 
 impl Need {
     pub fn is_there(&self) -> bool {

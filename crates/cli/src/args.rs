@@ -14,7 +14,7 @@ pub use help::command;
 pub use issuer::{IssueArgs, IssuerCommand};
 pub use mine::{ComputerCommand, ImportArgs, KeyFormat, ShowArgs, TrustCommand, UseArgs};
 pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
-pub use travel::{AuthorizeArgs, BackupArgs, ListArgs, RestoreArgs};
+pub use travel::{AuthorizeArgs, BackupArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs};
 
 /// Move device-bound licenses to a new computer, without letting them multiply.
 #[derive(Debug, Parser)]
@@ -62,6 +62,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Bring licenses from a backup to this computer
     Restore(RestoreArgs),
+    /// Check a backup as far as that goes without a service
+    Verify(VerifyArgs),
     /// Carry the requests of a computer without a network to their service
     Authorize(AuthorizeArgs),
     /// List this computer's licenses, or the backups in a folder

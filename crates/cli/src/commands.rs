@@ -12,6 +12,7 @@ mod serve;
 mod show;
 mod trust;
 mod use_key;
+mod verify;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -22,6 +23,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Backup(args) => backup::run(context, &args),
         Command::Restore(args) => restore::run(context, &args),
+        Command::Verify(args) => verify::run(context, &args),
         Command::Authorize(args) => authorize::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Import(args) => import::run(context, &args),

@@ -76,6 +76,15 @@ impl Context {
         Ok(Store::open(&self.home()?, self.guard()?.as_ref())?)
     }
 
+    /// The license store of the home, if there is one; none is made.
+    pub fn existing_store(&self) -> Option<Store> {
+        let home = self.home.clone().or_else(|| default_home().ok())?;
+        if !home.join("computer.key").is_file() {
+            return None;
+        }
+        Store::open(&home, self.guard().ok()?.as_ref()).ok()
+    }
+
     /// The backup restorer object of the home.
     pub fn restorer(&self) -> Result<Restorer> {
         Ok(Restorer::new(self.home()?, self.guard()?))

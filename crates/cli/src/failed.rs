@@ -109,6 +109,15 @@ pub fn plain(error: &io::Error) -> String {
 impl From<keyferry::Error> for Failed {
     fn from(error: keyferry::Error) -> Self {
         let failed = Self::new(error.failure(), error.to_string());
+        match &error {
+            keyferry::Error::Archive(keyferry_archive::Error::NeedsPassphrase) => {
+                return failed.hint("give it with --passphrase-file FILE or --passphrase-command COMMAND");
+            }
+            keyferry::Error::Archive(keyferry_archive::Error::NeedsIdentity) => {
+                return failed.hint("give an identity with -i FILE");
+            }
+            _ => {}
+        }
         match error.hint() {
             Some(hint) => failed.hint(hint),
             None => failed,

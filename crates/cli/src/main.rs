@@ -13,6 +13,7 @@ mod issue;
 mod key_text;
 mod memory;
 mod output;
+mod passphrase;
 mod progress;
 mod rights;
 mod signals;

@@ -146,6 +146,12 @@ impl Output {
         });
     }
 
+    /// A secret that a person must see once: on stderr, whatever the flags.
+    pub fn secret_note(&self, text: &str) {
+        self.flush();
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
     /// A remark on stderr, unless it shall be quiet.
     pub fn note(&self, text: impl std::fmt::Display) {
         if self.is_chatty() {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keyferry_archive::medium::{BackupName, FolderMedium, Medium, publish};
-use keyferry_archive::{BackupId, Header, LastReceipt, Reader, ServiceSeal, Writer};
+use keyferry_archive::medium::{BackupName, FolderMedium, Medium, ReadSeek, publish};
+use keyferry_archive::{BackupId, Encryption, Header, LastReceipt, Reader, ServiceSeal, Unlock, Writer};
 use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
@@ -39,7 +39,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         &name,
         options.overwrite,
         |out| {
-            let mut writer = Writer::new(out, &header)?;
+            let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
             write_licenses(
                 operation,
                 &store,
@@ -49,10 +49,12 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
                 &mut writer,
                 &mut counts,
             )?;
-            Ok::<_, Error>(writer.finish(store.signing())?.1)
+            // The file's own key opens it for the read-back: no passphrase is stretched twice.
+            let unlock = writer.unlock();
+            Ok::<_, Error>((writer.finish(store.signing())?.1, unlock))
         },
-        |written, summary| {
-            check(written, summary.licenses)?;
+        |written, (summary, unlock)| {
+            check(written, summary.licenses, unlock)?;
             operation.check_canceled()?;
             // Durable before the backup gets its name: a whole backup always finds its return key.
             store.add_return_key(returning.0, &returning.1)?;
@@ -61,10 +63,11 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         },
     );
     match published {
-        Ok(summary) => Ok(BackupReport {
+        Ok((summary, _)) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
             counts,
             bytes: summary.bytes,
+            encrypted: !matches!(options.encryption, Encryption::None),
             replaced,
         }),
         Err(error) => {
@@ -77,7 +80,11 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
 }
 
 /// What a backup would hold: each license's outcome, nothing written.
-pub(crate) fn plan(operation: &Operation<'_>, folder: &Path) -> Result<BackupReport> {
+pub(crate) fn plan(
+    operation: &Operation<'_>,
+    folder: &Path,
+    options: &BackupOptions,
+) -> Result<BackupReport> {
     let store = operation.open_store()?;
     let name = BackupName::current(&store.id()).to_string();
     let medium = FolderMedium::new(folder);
@@ -109,6 +116,7 @@ pub(crate) fn plan(operation: &Operation<'_>, folder: &Path) -> Result<BackupRep
         path: medium.path(&name),
         counts,
         bytes: 0,
+        encrypted: !matches!(options.encryption, Encryption::None),
         replaced,
     })
 }
@@ -244,8 +252,9 @@ fn write_license<W: std::io::Write>(
 }
 
 /// The file as it was read back is a whole backup of this many licenses.
-fn check(written: &mut dyn keyferry_archive::medium::ReadSeek, licenses: u64) -> Result<()> {
-    let tally = Reader::open(written)?.check_whole()?;
+fn check(written: &mut dyn ReadSeek, licenses: u64, unlock: &Unlock) -> Result<()> {
+    let opened = Reader::open_with(written, |_| Ok::<_, Error>(unlock.clone()));
+    let tally = opened?.check_whole()?;
     if tally.licenses == licenses {
         return Ok(());
     }

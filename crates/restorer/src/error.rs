@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use keyferry_protocol::ProblemCode;
+use keyferry_protocol::{ListProblemCode, ProblemCode};
 
 use crate::code::Failure;
 use crate::transport::TransportError;
@@ -116,6 +116,24 @@ pub enum Error {
         /// Seconds after which to come back.
         retry_after: Option<u32>,
     },
+    /// The service did not take a revocation list: nothing was revoked.
+    #[error("the service did not take the list: {message}")]
+    ListNotTaken {
+        /// Why.
+        code: ListProblemCode,
+        /// Its words, safe to show.
+        message: String,
+        /// The number that the issuer's next list has to have, where that is why.
+        next: Option<u64>,
+        /// Seconds after which to come back.
+        retry_after: Option<u32>,
+    },
+    /// What the caller named is not on this computer.
+    #[error("there is no {what} on this computer")]
+    NotHere {
+        /// What was named.
+        what: String,
+    },
     /// What failed with this service before fails this batch too.
     #[error("{why}")]
     Link {
@@ -150,6 +168,8 @@ impl Error {
             Error::Individualization(_) => Failure::IndividualizationServiceUnavailable,
             Error::OtherService { .. } => Failure::OtherService,
             Error::Problem { code, .. } => of_problem(*code),
+            Error::ListNotTaken { code, .. } => of_list_problem(*code),
+            Error::NotHere { .. } => Failure::Other,
             Error::Link { failure, .. } => *failure,
             Error::UnknownIssuer { .. } => Failure::InvalidArgument,
             Error::NoPath { .. } => Failure::NoPath,
@@ -216,6 +236,18 @@ pub(crate) fn of_protocol(error: &keyferry_protocol::Error) -> Failure {
     match error {
         keyferry_protocol::Error::OtherRequest => Failure::BadRequestId,
         _ => Failure::BadData,
+    }
+}
+
+fn of_list_problem(code: ListProblemCode) -> Failure {
+    match code {
+        ListProblemCode::Malformed => Failure::BadData,
+        ListProblemCode::UnknownIssuer
+        | ListProblemCode::BadSignature
+        | ListProblemCode::Gap
+        | ListProblemCode::Conflict => Failure::Refused,
+        ListProblemCode::Busy => Failure::ServiceBusy,
+        ListProblemCode::Internal => Failure::ServiceUnavailable,
     }
 }
 

@@ -13,6 +13,9 @@ pub trait Events: Send + Sync {
     fn progress(&self, _progress: &Progress) {}
     /// What became of one license.
     fn outcome(&self, _outcome: &LicenseOutcome) {}
+    /// What became of a license that the operation is not about: while it was in contact with a service, its issuer's
+    /// revocation was obeyed, or a slot that was given back earlier became free.
+    fn beside(&self, _outcome: &LicenseOutcome) {}
 }
 
 /// Tells nobody.
@@ -165,6 +168,13 @@ pub enum Outcome {
     AsksService,
     /// It may not leave the computer.
     Restricted,
+    /// It left this computer, and the service knows; with the slot that became free, if there was one to free.
+    Released {
+        /// Slot k.
+        slot: Option<u32>,
+    },
+    /// It left this computer; its slot will be given back at the next contact with the service.
+    SlotWaits,
     /// It was not dealt with, or not let in, because of this.
     Failed(Failure),
 }
@@ -179,6 +189,8 @@ impl Outcome {
             Outcome::AlreadyHere => "already-here",
             Outcome::AsksService => "asks-service",
             Outcome::Restricted => "restricted",
+            Outcome::Released { .. } => "given-back",
+            Outcome::SlotWaits => "slot-waits",
             Outcome::Failed(failure) => failure.word(),
         }
     }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use keyferry_protocol::{ANSWER_TYPE, MESSAGE_LIMIT, MESSAGES_PATH, REQUEST_TYPE};
+use keyferry_protocol::{
+    ANSWER_TYPE, MESSAGE_LIMIT, MESSAGES_PATH, POSTED_LIMIT, POSTED_TYPE, REQUEST_TYPE, REVOCATIONS_PATH,
+    REVOCATIONS_TYPE,
+};
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
@@ -44,24 +47,43 @@ impl Transport for HttpTransport {
 
     fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
         let url = below(base, MESSAGES_PATH)?;
+        self.post(&url, REQUEST_TYPE, request, ANSWER_TYPE, MESSAGE_LIMIT)
+    }
+
+    fn post_list(&self, base: &str, list: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let url = below(base, REVOCATIONS_PATH)?;
+        self.post(&url, REVOCATIONS_TYPE, list, POSTED_TYPE, POSTED_LIMIT)
+    }
+}
+
+impl HttpTransport {
+    /// Posts a body of one type and reads the answer, which is of another with every status.
+    fn post(
+        &self,
+        url: &str,
+        sent: &str,
+        body: &[u8],
+        wanted: &str,
+        limit: usize,
+    ) -> Result<Vec<u8>, TransportError> {
         let response = self
             .0
-            .post(&url)
-            .content_type(REQUEST_TYPE)
-            .send(request)
-            .map_err(|e| unreachable(&url, &e))?;
+            .post(url)
+            .content_type(sent)
+            .send(body)
+            .map_err(|e| unreachable(url, &e))?;
         let kind = response
             .headers()
             .get("content-type")
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
-        if kind != ANSWER_TYPE {
+        if kind != wanted {
             return Err(not_a_service(
-                &url,
+                url,
                 format!("it answered {} of type {kind:?}", response.status()),
             ));
         }
-        read(response, &url, MESSAGE_LIMIT as u64)
+        read(response, url, limit as u64)
     }
 }
 

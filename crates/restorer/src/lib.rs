@@ -7,10 +7,14 @@
 //! An operation runs on a thread of its own, tells one [`Events`] sink how it goes, can be canceled between batches,
 //! and ends in exactly one [`Status::End`]. The two journeys read as straight lines in `backup.rs` and `restore/`.
 
+/// What the options of backups and restores are made of.
+pub use keyferry_archive::{Encrypted, Encryption, Identity, Passphrase, Recipient, Unlock};
+
 mod authorize;
 mod backup;
 mod clock;
 mod code;
+mod contact;
 mod error;
 mod events;
 mod http;
@@ -18,13 +22,17 @@ mod import;
 mod object;
 mod patience;
 mod properties;
+mod release;
 mod report;
 mod restore;
+mod revocation;
 mod transport;
+mod unlocker;
 
 pub use authorize::{Carried, authorize};
 pub use clock::{Clock, SystemClock};
 pub use code::{Failure, HResult};
+pub use contact::News;
 pub use error::{Error, Result};
 pub use events::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status};
 pub use http::HttpTransport;
@@ -33,9 +41,12 @@ pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, ImportReport, IssuerToTrust, RefusalPage,
-    RestoreOptions, RestoreReport,
+    ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection,
 };
+pub use restore::find_backup;
+pub use revocation::post_revocations;
 pub use transport::{Transport, TransportError};
+pub use unlocker::Unlocker;
 
 /// The example in the README compiles.
 #[cfg(doctest)]

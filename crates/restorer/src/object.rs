@@ -16,9 +16,11 @@ use crate::events::{Events, Progress, Status};
 use crate::http::HttpTransport;
 use crate::patience::{self, Patience};
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
-use crate::report::{BackupOptions, BackupReport, ImportReport, RestoreOptions, RestoreReport};
+use crate::report::{
+    BackupOptions, BackupReport, ImportReport, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport,
+};
 use crate::transport::{Transport, TransportError};
-use crate::{backup, import, restore};
+use crate::{backup, import, release, restore};
 
 /// The backup restorer object. Clones are the same object.
 #[derive(Clone)]
@@ -46,8 +48,15 @@ pub(crate) struct Inner {
 
 #[derive(Clone)]
 struct Current {
-    is_backup: bool,
+    kind: Kind,
     cancel: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Backup,
+    Restore,
+    Release,
 }
 
 /// An operation that runs.
@@ -76,6 +85,12 @@ impl Ending for BackupReport {
 }
 
 impl Ending for RestoreReport {
+    fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+}
+
+impl Ending for ReleaseReport {
     fn failure(&self) -> Option<Failure> {
         self.failure
     }
@@ -178,7 +193,7 @@ impl Restorer {
     /// Starts a backup of this computer's licenses into the folder of the options or of [`BACKUP_PATH`].
     pub fn backup(&self, options: BackupOptions, events: Arc<dyn Events>) -> Result<Running<BackupReport>> {
         let folder = self.path(BACKUP_PATH, options.folder.as_deref())?;
-        self.start(true, events, move |operation| {
+        self.start(Kind::Backup, events, move |operation| {
             backup::run(operation, &folder, &options)
         })
     }
@@ -190,7 +205,7 @@ impl Restorer {
         events: Arc<dyn Events>,
     ) -> Result<Running<RestoreReport>> {
         let path = self.path(RESTORE_PATH, options.path.as_deref())?;
-        self.start(false, events, move |operation| {
+        self.start(Kind::Restore, events, move |operation| {
             restore::run(operation, &path, &options)
         })
     }
@@ -198,15 +213,36 @@ impl Restorer {
     /// Takes the answers to requests that travelled by file. Each is used once, and on this computer alone.
     pub fn restore_answer(&self, path: &Path, events: Arc<dyn Events>) -> Result<Running<RestoreReport>> {
         let path = path.to_owned();
-        self.start(false, events, move |operation| {
+        self.start(Kind::Restore, events, move |operation| {
             restore::take_answers(operation, &path)
         })
+    }
+
+    /// Gives licenses back: return keys are forgotten, the licenses leave this computer durably, and only then their
+    /// services are told, who free the slots. What a service doesn't answer is told at the next contact with it.
+    pub fn release(
+        &self,
+        options: ReleaseOptions,
+        events: Arc<dyn Events>,
+    ) -> Result<Running<ReleaseReport>> {
+        self.start(Kind::Release, events, move |operation| {
+            release::run(operation, &options)
+        })
+    }
+
+    /// What a release would do. Nothing is written or sent; the outcome of each license goes to the events.
+    pub fn plan_release(&self, options: &ReleaseOptions, events: Arc<dyn Events>) -> Result<ReleaseReport> {
+        release::plan(&self.operation(&*events, &AtomicBool::new(false)), options)
     }
 
     /// What a backup would hold. Nothing is written; the outcome of each license goes to the events.
     pub fn plan_backup(&self, options: &BackupOptions, events: Arc<dyn Events>) -> Result<BackupReport> {
         let folder = self.path(BACKUP_PATH, options.folder.as_deref())?;
-        backup::plan(&self.operation(&*events, &AtomicBool::new(false)), &folder)
+        backup::plan(
+            &self.operation(&*events, &AtomicBool::new(false)),
+            &folder,
+            options,
+        )
     }
 
     /// What a restore would do, as far as this computer can tell without a service. Nothing is written or sent.
@@ -227,17 +263,23 @@ impl Restorer {
 
     /// Asks a running backup to stop; its End then carries C00D2768. Without one nothing happens.
     pub fn cancel_backup(&self) {
-        self.cancel(true);
+        self.cancel(Kind::Backup);
     }
 
     /// Asks a running restore to stop; its End then carries C00D2768. Without one nothing happens.
     pub fn cancel_restore(&self) {
-        self.cancel(false);
+        self.cancel(Kind::Restore);
     }
 
-    fn cancel(&self, is_backup: bool) {
+    /// Asks a running release to stop; its End then carries C00D2768. What left before stays away, and its services are
+    /// told at the next contact. Without one nothing happens.
+    pub fn cancel_release(&self) {
+        self.cancel(Kind::Release);
+    }
+
+    fn cancel(&self, kind: Kind) {
         if let Some(current) = &*lock(&self.0.running)
-            && current.is_backup == is_backup
+            && current.kind == kind
         {
             current.cancel.store(true, Ordering::Release);
         }
@@ -261,13 +303,13 @@ impl Restorer {
 
     /// Runs `work` on a thread of its own. Whatever happens there, even a mistake of ours, exactly one End is sent,
     /// as the last of all; by then the object is free for the next operation.
-    fn start<R, F>(&self, is_backup: bool, events: Arc<dyn Events>, work: F) -> Result<Running<R>>
+    fn start<R, F>(&self, kind: Kind, events: Arc<dyn Events>, work: F) -> Result<Running<R>>
     where
         R: Ending + Send + 'static,
         F: FnOnce(&Operation<'_>) -> Result<R> + Send + 'static,
     {
         let current = Current {
-            is_backup,
+            kind,
             cancel: Arc::default(),
         };
         let mut running = lock(&self.0.running);

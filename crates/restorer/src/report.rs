@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use keyferry_license::{ComputerId, Thumbprint};
+use keyferry_archive::Encryption;
+use keyferry_license::{ComputerId, KeyId, LicenseId, Thumbprint};
 
 use crate::code::{Failure, HResult};
+use crate::contact::News;
 use crate::events::Outcome;
+use crate::unlocker::Unlocker;
 
 /// How a backup is made.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +18,8 @@ pub struct BackupOptions {
     pub folder: Option<PathBuf>,
     /// Replace this computer's backup if there is one (WM_BACKUP_OVERWRITE).
     pub overwrite: bool,
+    /// How the backup is encrypted; as the original did it, not at all unless somebody says so.
+    pub encryption: Encryption,
 }
 
 /// How a restore is made.
@@ -30,6 +35,8 @@ pub struct RestoreOptions {
     pub from: Option<String>,
     /// Write the requests to this new file instead of sending them.
     pub request_out: Option<PathBuf>,
+    /// Opens the backup if it is encrypted.
+    pub unlocker: Unlocker,
 }
 
 /// How many licenses came to which end.
@@ -49,6 +56,10 @@ pub struct Counts {
     pub already_here: u64,
     /// A service will be asked for them (in a plan).
     pub asks_service: u64,
+    /// Left this computer, and their services know.
+    pub released: u64,
+    /// Left this computer; their slots will be given back at the next contact.
+    pub slot_waits: u64,
     /// Not let in, by the word of the failure.
     pub failed: BTreeMap<&'static str, u64>,
 }
@@ -63,6 +74,8 @@ impl Counts {
             Outcome::Reissued { .. } => self.reissued += 1,
             Outcome::AlreadyHere => self.already_here += 1,
             Outcome::AsksService => self.asks_service += 1,
+            Outcome::Released { .. } => self.released += 1,
+            Outcome::SlotWaits => self.slot_waits += 1,
             Outcome::Failed(failure) => *self.failed.entry(failure.word()).or_default() += 1,
         }
     }
@@ -87,6 +100,8 @@ pub struct BackupReport {
     pub counts: Counts,
     /// Length of the file.
     pub bytes: u64,
+    /// It is encrypted.
+    pub encrypted: bool,
     /// It replaced an earlier one.
     pub replaced: bool,
 }
@@ -151,6 +166,8 @@ pub struct RestoreReport {
     pub requests_out: u64,
     /// What is wrong with the file, in words.
     pub damage: Vec<String>,
+    /// What contacts with services brought beside the restore.
+    pub news: News,
 }
 
 impl RestoreReport {
@@ -158,6 +175,46 @@ impl RestoreReport {
     pub fn hresult(&self) -> HResult {
         self.failure.map_or(HResult::OK, Failure::hresult)
     }
+}
+
+/// Which licenses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All that are here.
+    All,
+    /// Those that are named.
+    These {
+        /// By their own IDs.
+        licenses: Vec<LicenseId>,
+        /// By the IDs of their content keys.
+        key_ids: Vec<KeyId>,
+    },
+}
+
+/// How licenses are given back.
+#[derive(Debug, Clone)]
+pub struct ReleaseOptions {
+    /// Which; none: only what waits for its service is sent.
+    pub selection: Selection,
+    /// The person has agreed to individualize this computer, without which a service can't be told.
+    pub individualize: bool,
+}
+
+/// The end of a release, or its plan.
+#[derive(Debug, Clone, Default)]
+pub struct ReleaseReport {
+    /// Licenses that left this computer now.
+    pub left: u64,
+    /// What became of them, and of those that waited for their service.
+    pub counts: Counts,
+    /// None: all services know. Some: why not.
+    pub failure: Option<Failure>,
+    /// More about the failure, for a person.
+    pub why: Option<String>,
+    /// Services that need consent; then nothing left.
+    pub consents_needed: Vec<ConsentNeeded>,
+    /// What contacts with services brought.
+    pub news: News,
 }
 
 /// The end of an import.

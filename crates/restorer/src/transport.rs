@@ -7,6 +7,14 @@ pub trait Transport: Send + Sync {
     fn card(&self, base: &str) -> Result<Vec<u8>, TransportError>;
     /// Sends one request; the same bytes may be sent again.
     fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError>;
+    /// Posts an issuer's signed revocation list; the same bytes may be posted again. A way that serves computers alone
+    /// needn't carry lists.
+    fn post_list(&self, base: &str, _list: &[u8]) -> Result<Vec<u8>, TransportError> {
+        Err(TransportError::BadAddress {
+            url: base.into(),
+            why: "this way carries no revocation lists",
+        })
+    }
 }
 
 /// Why no answer came.

@@ -155,6 +155,7 @@ impl Computer {
         let options = BackupOptions {
             folder: Some(folder.into()),
             overwrite,
+            ..BackupOptions::default()
         };
         let events = Arc::new(Recorder::default());
         let running = self.restorer(transport).backup(options, events.clone());

@@ -18,9 +18,10 @@ use crate::header::at_most;
 pub const WORK_FACTOR: u8 = 18;
 
 /// Who will be able to open a backup.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum Encryption {
     /// Everybody: there is no layer 2.
+    #[default]
     None,
     /// Who knows the passphrase.
     Passphrase(Passphrase),

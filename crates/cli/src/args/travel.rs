@@ -10,15 +10,49 @@ use keyferry_license::Thumbprint;
 pub struct BackupArgs {
     /// The folder that the backup goes into, such as a stick; it must be there
     pub dir: Option<PathBuf>,
-    /// Write the backup unencrypted: whoever finds it can restore it, up to the limit of computers
-    #[arg(long)]
-    pub unencrypted: bool,
+    #[command(flatten)]
+    pub encrypt: EncryptArgs,
     /// Replace this computer's earlier backup in the folder
     #[arg(long)]
     pub overwrite: bool,
     /// Say what would be done, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+/// How a backup is encrypted. On a terminal a passphrase is asked for when none of these is given.
+#[derive(Debug, Args)]
+#[group(id = "encryption", multiple = true)]
+pub struct EncryptArgs {
+    /// Encrypt with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["passphrase_command", "recipient", "recipients_file"])]
+    pub passphrase_file: Option<PathBuf>,
+    /// Encrypt with the passphrase in the first line that this shell command prints
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["recipient", "recipients_file"])]
+    pub passphrase_command: Option<String>,
+    /// Encrypt to this age recipient (age1…); may be given several times
+    #[arg(short, long, value_name = "RECIPIENT")]
+    pub recipient: Vec<String>,
+    /// Encrypt to the age recipients in this file, one a line; may be given several times
+    #[arg(short = 'R', long, value_name = "FILE")]
+    pub recipients_file: Vec<PathBuf>,
+    /// Do not encrypt: whoever finds the backup can restore it, up to the limit of computers
+    #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_command", "recipient", "recipients_file"])]
+    pub unencrypted: bool,
+}
+
+/// What opens an encrypted backup. On a terminal a passphrase is asked for when it is needed.
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The passphrase is in the first line of this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["passphrase_command", "identity"])]
+    pub passphrase_file: Option<PathBuf>,
+    /// The passphrase is in the first line that this shell command prints
+    #[arg(long, value_name = "COMMAND", conflicts_with = "identity")]
+    pub passphrase_command: Option<String>,
+    /// The age identities in this file; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
 }
 
 /// Arguments of `restore`.
@@ -30,6 +64,8 @@ pub struct RestoreArgs {
     /// Say what would be done; nothing is sent and nothing is stored
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
     /// Agree that this computer's public keys and its name are sent to the service, which certifies them
     #[arg(long)]
     pub individualize: bool,
@@ -43,8 +79,24 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub request_out: Option<PathBuf>,
     /// Without a network: take the answers that `authorize` wrote; no backup is named then
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out", "passphrase_file", "passphrase_command", "identity"])]
     pub answer: Option<PathBuf>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// A backup, or a folder with backups
+    #[arg(value_name = "DIR|FILE")]
+    pub path: PathBuf,
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
+    /// Of a folder with the backups of several computers: whose, by the start of its ID or by its name
+    #[arg(long, value_name = "ID|NAME")]
+    pub from: Option<String>,
+    /// Say the verdict on each license
+    #[arg(long)]
+    pub licenses: bool,
 }
 
 /// Arguments of `authorize`.

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Failure};
+use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure};
 
 use crate::args::BackupArgs;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
+use crate::passphrase;
 use crate::progress::Reporter;
 use crate::signals;
 use crate::words;
@@ -21,12 +22,19 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         }
         .into());
     };
-    if !args.unencrypted && !args.dry_run {
-        return Err(unencrypted_only(context, folder, args.overwrite));
-    }
+    let encryption = match (args.dry_run, passphrase::encryption(context, &args.encrypt)?) {
+        (_, Some(encryption)) => encryption,
+        (true, None) => Encryption::None,
+        (false, None) => {
+            let folder = words::quoted(&folder.display().to_string());
+            let overwrite = if args.overwrite { " --overwrite" } else { "" };
+            return Err(passphrase::missing(&context.program(), &folder, overwrite));
+        }
+    };
     let options = BackupOptions {
         folder: Some(folder.clone()),
         overwrite: args.overwrite,
+        encryption,
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
     let started = Instant::now();
@@ -42,26 +50,19 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         running.wait()
     };
     reporter.done();
-    let report = result.map_err(|error| explained(context, folder, error))?;
+    let report = result.map_err(|error| explained(context, args, folder, error))?;
     summarize(context, &report, started);
     tell(context, &report, &reporter, args.dry_run, started);
     Ok(())
 }
 
-fn unencrypted_only(context: &Context, folder: &Path, overwrite: bool) -> Failed {
-    let overwrite = if overwrite { " --overwrite" } else { "" };
-    let folder = words::quoted(&folder.display().to_string());
-    Failed::usage("this version can't encrypt a backup yet, so --unencrypted is missing")
-        .hint("whoever finds an unencrypted backup can restore it through the service, up to the limit of computers")
-        .hint(format!("to make one all the same: {} backup {folder} --unencrypted{overwrite}", context.program()))
-}
-
-fn explained(context: &Context, folder: &Path, error: keyferry::Error) -> Failed {
+fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferry::Error) -> Failed {
     let exists = error.failure() == Failure::BackupExists;
     let mut failed = Failed::from(error);
     if exists {
         let folder = words::quoted(&folder.display().to_string());
-        let command = format!("{} backup {folder} --unencrypted --overwrite", context.program());
+        let how = passphrase::typed(&args.encrypt);
+        let command = format!("{} backup {folder}{how} --overwrite", context.program());
         failed.hints = vec![format!("to replace it: {command}")];
     }
     failed
@@ -75,7 +76,7 @@ fn summarize(context: &Context, report: &BackupReport, started: Instant) {
     output.summarize("restricted", report.counts.restricted);
     output.summarize("bytes", report.bytes);
     output.summarize("replaced", report.replaced);
-    output.summarize("encrypted", false);
+    output.summarize("encrypted", report.encrypted);
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
 
@@ -110,7 +111,7 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
         ));
         reporter.name_licenses("restricted");
     }
-    if !dry_run {
+    if !dry_run && !report.encrypted {
         output.hint("the backup is not encrypted: keep it where nobody else gets at it");
     }
 }

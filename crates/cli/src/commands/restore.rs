@@ -9,6 +9,7 @@ use crate::args::RestoreArgs;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
+use crate::passphrase;
 use crate::progress::Reporter;
 use crate::signals;
 use crate::waiting;
@@ -31,6 +32,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         trust: args.trust.clone(),
         from: args.from.clone(),
         request_out: args.request_out.clone(),
+        unlocker: passphrase::unlocker(context, &args.unlock)?,
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "restoring"));
     let started = Instant::now();

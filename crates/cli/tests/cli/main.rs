@@ -2,6 +2,7 @@
 
 mod by_file;
 mod describing;
+mod encrypting;
 mod issuing;
 mod place;
 #[cfg(unix)]

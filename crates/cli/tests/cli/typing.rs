@@ -47,7 +47,7 @@ fn a_backup_is_not_unencrypted_by_accident() {
     ran.failed(
         2,
         &[
-            "can't encrypt",
+            "nothing says how",
             "finds",
             "keyferry --home a backup stick --unencrypted",
         ],

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use keyferry_license::armor::Blocks;
 use keyferry_license::{Card, Grant, Thumbprint, Verified};
-use keyferry_protocol::{ANSWER_LABEL, Answer, AnswerParcel, Restore, SignedRequest, check_answer, kind};
+use keyferry_protocol::{
+    ANSWER_LABEL, Answer, AnswerParcel, Restore, SignedRequest, check_answer, check_release, kind,
+};
 use keyferry_store::{LastReceipt, OutboxEntry, Store};
 
 use super::batch::Asked;
@@ -21,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Outcome, Status};
 use crate::import::outcome;
 use crate::object::Operation;
+use crate::release;
 use crate::report::RestoreReport;
 
 /// Takes the answers of a file.
@@ -62,6 +65,9 @@ fn take(operation: &Operation<'_>, store: &Store, parcel: &AnswerParcel, told: &
     let request = SignedRequest::decode(&entry.bytes)?;
     if &*request.claim().kind == kind::INDIVIDUALIZE {
         return certified(operation, store, &entry, parcel, &card);
+    }
+    if &*request.claim().kind == kind::RELEASE {
+        return released(operation, store, &entry, parcel, &card, told);
     }
     let body = request.claim().restore_body()?;
     let asked = asked(store, &body)?;
@@ -126,6 +132,27 @@ fn certified(
     store.outbox_remove(&entry.request_id)?;
     operation.tell(Status::Individualize(IndividualizeStep::Succeed));
     Ok(())
+}
+
+/// Slots that were given back before this computer asked for anything.
+fn released(
+    operation: &Operation<'_>,
+    store: &Store,
+    entry: &OutboxEntry,
+    parcel: &AnswerParcel,
+    card: &Verified<Card>,
+    told: &mut Told,
+) -> Result<()> {
+    let checked = check_release(&parcel.answer, &entry.bytes, card)?.map_err(problem)?;
+    for said in release::settle(store, entry, &checked)? {
+        told.report.news.given_back += u64::from(matches!(said.outcome, Outcome::Released { .. }));
+        operation.events.beside(&said);
+    }
+    let last = LastReceipt {
+        request: checked.receipt.request,
+        time: checked.receipt.time,
+    };
+    Ok(store.put_last_receipt(&entry.service, &last)?)
 }
 
 /// The licenses of a request of ours: each grant is verified again, with its accepted issuer's card.

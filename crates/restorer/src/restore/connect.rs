@@ -12,10 +12,11 @@ use super::outgoing::Outgoing;
 use super::survey::Ground;
 use super::{Links, failure_of};
 use crate::code::{Failure, HResult};
+use crate::contact::{Contact, News};
 use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Status};
 use crate::object::Operation;
-use crate::report::ConsentNeeded;
+use crate::report::{ConsentNeeded, Counts};
 
 /// How it stands with a service.
 #[derive(Debug, Clone)]
@@ -38,6 +39,10 @@ pub(crate) struct Services {
     heard: BTreeMap<Thumbprint, LastReceipt>,
     /// Where requests go when they travel by file.
     pub(crate) outgoing: Option<Outgoing>,
+    /// What contacts brought beside what they were made for.
+    pub(crate) news: News,
+    /// Of an operation that is about releases: what became of them.
+    pub(crate) told: Option<Counts>,
 }
 
 impl Services {
@@ -57,7 +62,21 @@ impl Services {
             operation: [0; 16],
             heard: BTreeMap::new(),
             outgoing: None,
+            news: News::default(),
+            told: None,
         }
+    }
+
+    /// For an operation without a backup.
+    pub(crate) fn bare(told: Option<Counts>) -> Result<Self> {
+        Ok(Self {
+            links: Links::new(),
+            operation: keyferry_license::random()?,
+            heard: BTreeMap::new(),
+            outgoing: None,
+            news: News::default(),
+            told,
+        })
     }
 
     /// Validates credentials with each of these services. One that is down fails only its own licenses.
@@ -69,10 +88,11 @@ impl Services {
         ask: &[Thumbprint],
     ) -> Result<()> {
         self.operation = keyferry_license::random()?;
+        let issuers: Vec<Verified<Card>> = ground.issuers().cloned().collect();
         for root in ask {
             operation.check_canceled()?;
             // A new computer knows the service from the backup alone.
-            let link = match self.validate(operation, store, ground.service(root)?) {
+            let link = match self.validate(operation, store, ground.service(root)?, &issuers) {
                 Ok(link) => link,
                 Err(error @ (Error::Store(_) | Error::Canceled)) => return Err(error),
                 Err(error) => {
@@ -101,6 +121,7 @@ impl Services {
                 let request = self.certificate_request(operation, store, card)?;
                 outgoing.put(store, card, self.operation, kind::INDIVIDUALIZE, request)?;
             }
+            outgoing.put_waiting(store, card, kind::RELEASE)?;
             let base = card.urls.first().map(|url| url.to_string()).unwrap_or_default();
             let link = Link::Up {
                 base,
@@ -185,7 +206,15 @@ impl Services {
         }
     }
 
-    fn validate(&mut self, operation: &Operation<'_>, store: &Store, known: &Verified<Card>) -> Result<Link> {
+    /// Validates credentials with a service, and settles what is open with it. `issuers`: cards of those whose
+    /// revocation lists are obeyed.
+    pub(crate) fn validate(
+        &mut self,
+        operation: &Operation<'_>,
+        store: &Store,
+        known: &Verified<Card>,
+        issuers: &[Verified<Card>],
+    ) -> Result<Link> {
         let root = known.thumbprint();
         let base = known.urls.first().map(|url| url.to_string()).unwrap_or_default();
         let card = newest_card(operation, &base, &root)?;
@@ -198,10 +227,15 @@ impl Services {
         if store.certificate(&root)?.is_none() {
             self.individualize(operation, store, &base, &card)?;
         }
-        Ok(Link::Up {
-            base,
-            card: Box::new(card),
-        })
+        let contact = Contact {
+            operation,
+            store,
+            services: self,
+            base: &base,
+            card,
+        };
+        let card = Box::new(contact.settle(issuers)?);
+        Ok(Link::Up { base, card })
     }
 
     /// Has this computer's keys certified. The person's consent is recorded first.

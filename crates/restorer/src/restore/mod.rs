@@ -23,19 +23,22 @@ use crate::events::Status;
 use crate::object::Operation;
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
-use connect::{Link, Services};
+use connect::Link;
 use outgoing::Outgoing;
 use survey::{Ground, Survey};
 use told::Told;
 
 pub(crate) use answer::run as take_answers;
+pub(crate) use connect::{Services, is_not_individualized, problem};
+pub(crate) use settle::failure;
+pub use source::find as find_backup;
 
 /// Restores what the backup at `path` holds.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
-    let mut backup = source::open(path, options.from.as_deref())?;
+    let mut backup = source::open(path, options.from.as_deref(), &options.unlocker)?;
     let store = operation.open_store()?;
     let _lock = store.operation_lock()?;
-    let ground = Ground::lay(&store, backup.header(), options)?;
+    let mut ground = Ground::lay(&store, backup.header(), options)?;
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     operation.check_canceled()?;
     let mut report = backup.report();
@@ -56,6 +59,8 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
         if services.any_link() {
             operation.tell(Status::Disconnecting);
         }
+        ground.renew_issuers(&store)?;
+        report.news = std::mem::take(&mut services.news);
     }
     let mut told = Told::new(report);
     if !services.any_link() && !survey.needs_no_service() && !survey.is_empty() {
@@ -90,7 +95,7 @@ pub(crate) fn plan(
     path: &Path,
     options: &RestoreOptions,
 ) -> Result<RestoreReport> {
-    let mut backup = source::open(path, options.from.as_deref())?;
+    let mut backup = source::open(path, options.from.as_deref(), &options.unlocker)?;
     let store = operation.open_store()?;
     let ground = Ground::lay(&store, backup.header(), options)?;
     let mut told = Told::new(backup.report());
@@ -139,6 +144,6 @@ fn consent(
 type Links = BTreeMap<Thumbprint, Link>;
 
 /// The failure of an error that concerns one service, as its licenses report it.
-fn failure_of(error: &Error) -> (Failure, String) {
+pub(crate) fn failure_of(error: &Error) -> (Failure, String) {
     (error.failure(), error.to_string())
 }

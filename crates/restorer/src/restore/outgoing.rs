@@ -8,6 +8,7 @@ use keyferry_protocol::{OperationId, RequestParcel};
 use keyferry_store::{OutboxEntry, Store};
 use tempfile::NamedTempFile;
 
+use crate::contact::waiting;
 use crate::error::{Error, Result};
 
 /// The file that is being written; it gets its name when all is in it.
@@ -69,6 +70,21 @@ impl Outgoing {
             .write_all(armor.as_bytes())
             .map_err(|e| self.failed(&e))?;
         self.requests += 1;
+        Ok(())
+    }
+
+    /// Writes what waits for this service already, of one kind: it is to be answered before what comes after it.
+    pub(crate) fn put_waiting(&mut self, store: &Store, card: &Verified<Card>, kind: &str) -> Result<()> {
+        for id in waiting(store, kind, &card.thumbprint())? {
+            if let Some(entry) = store.outbox_entry(&id)? {
+                let request = keyferry_protocol::Prepared {
+                    id: entry.request_id,
+                    bytes: entry.bytes,
+                    one_time: entry.one_time,
+                };
+                self.put(store, card, entry.operation, kind, request)?;
+            }
+        }
         Ok(())
     }
 

@@ -122,7 +122,7 @@ fn sort(asked: Vec<Asked>, items: Vec<CheckedItem>, again: bool) -> Sorted {
 }
 
 /// The service's reason as a failure of this side.
-fn failure(reason: Reason) -> Failure {
+pub(crate) fn failure(reason: Reason) -> Failure {
     match reason {
         Reason::Limit => Failure::Limit,
         Reason::Revoked => Failure::Revoked,

@@ -9,6 +9,7 @@ use keyferry_archive::{FooterState, Header, Reader, Records};
 
 use crate::error::{Error, Result};
 use crate::report::RestoreReport;
+use crate::unlocker::Unlocker;
 
 /// An open backup.
 pub(crate) struct Backup {
@@ -17,14 +18,19 @@ pub(crate) struct Backup {
 }
 
 /// Opens a backup file, or the one in a folder; with several computers' backups there, `from` says whose.
-pub(crate) fn open(path: &Path, from: Option<&str>) -> Result<Backup> {
+pub(crate) fn open(path: &Path, from: Option<&str>, unlocker: &Unlocker) -> Result<Backup> {
+    open_file(find(path, from, unlocker)?, unlocker)
+}
+
+/// The file that a restore from `path` would read: the file itself, or the one backup in a folder; `from` says whose
+/// where there are several. Several encrypted ones are told apart by the IDs in their names, without opening them.
+pub fn find(path: &Path, from: Option<&str>, unlocker: &Unlocker) -> Result<PathBuf> {
     let unreadable = |why: std::io::Error| Error::Unreadable {
         path: path.to_owned(),
         why: why.to_string(),
     };
-    let is_folder = std::fs::metadata(path).map_err(unreadable)?.is_dir();
-    if !is_folder {
-        return open_file(path.to_owned());
+    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Ok(path.to_owned());
     }
     let medium = FolderMedium::new(path);
     let mut computers: Vec<String> = find_backups(&medium)?
@@ -33,36 +39,56 @@ pub(crate) fn open(path: &Path, from: Option<&str>) -> Result<Backup> {
         .collect();
     computers.sort_unstable();
     computers.dedup();
-    let mut open = Vec::new();
+    let mut files = Vec::new();
     for computer in computers {
         if let Some(found) = choose(&medium, &computer)? {
-            open.push(open_file(medium.path(&found.name.to_string())));
+            files.push((computer, medium.path(&found.name.to_string())));
         }
     }
     if let Some(from) = from {
-        open.retain(|backup| backup.as_ref().is_ok_and(|backup| backup.is_of(from)));
+        let id = from.to_ascii_lowercase();
+        let by_id = files
+            .iter()
+            .any(|(computer, _)| id.starts_with(computer.as_str()));
+        files.retain(|(computer, file)| match by_id {
+            true => id.starts_with(computer.as_str()),
+            false => open_file(file.clone(), unlocker).is_ok_and(|backup| backup.is_of(from)),
+        });
     }
-    match open.len() {
-        0 => Err(Error::NoBackup {
+    match files.as_slice() {
+        [] => Err(Error::NoBackup {
             folder: path.to_owned(),
         }),
-        1 => open.remove(0),
-        _ => {
-            let computers = open.iter().flatten().map(Backup::owner).collect();
-            Err(Error::SeveralComputers {
-                folder: path.to_owned(),
-                computers,
-            })
-        }
+        [(_, file)] => Ok(file.clone()),
+        _ => Err(Error::SeveralComputers {
+            folder: path.to_owned(),
+            computers: files
+                .iter()
+                .map(|(computer, file)| owner(computer, file))
+                .collect(),
+        }),
     }
 }
 
-fn open_file(path: PathBuf) -> Result<Backup> {
+fn owner(computer: &str, file: &Path) -> String {
+    match open_file(file.to_owned(), &Unlocker::default()) {
+        Ok(backup) => backup.owner(),
+        Err(Error::Archive(
+            keyferry_archive::Error::NeedsPassphrase | keyferry_archive::Error::NeedsIdentity,
+        )) => {
+            format!("{computer} (encrypted)")
+        }
+        Err(_) => format!("{computer} (can't be read)"),
+    }
+}
+
+fn open_file(path: PathBuf, unlocker: &Unlocker) -> Result<Backup> {
     let file = File::open(&path).map_err(|why| Error::Unreadable {
         path: path.clone(),
         why: why.to_string(),
     })?;
-    let reader = Reader::open(BufReader::with_capacity(256 * 1024, file))?;
+    let source = BufReader::with_capacity(256 * 1024, file);
+    let reader = Reader::open_with(source, |encrypted| Ok::<_, Error>(unlocker.ask(encrypted)))?;
     Ok(Backup { path, reader })
 }
 

@@ -101,6 +101,14 @@ impl Ground {
         Ok(())
     }
 
+    /// Newer cards of issuers came with a contact.
+    pub(crate) fn renew_issuers(&mut self, store: &Store) -> Result<()> {
+        for (root, card) in &mut self.issuers {
+            *card = newest(store.issuer_card(root)?, card);
+        }
+        Ok(())
+    }
+
     pub(crate) fn way(&self, row: &Row, here: bool) -> Way {
         let grant = row.grant.claim();
         if here {

@@ -78,6 +78,7 @@ fn the_old_backup_is_there_until_the_new_one_was_read_back() {
     let options = BackupOptions {
         folder: Some(stick.clone()),
         overwrite: true,
+        ..BackupOptions::default()
     };
     let running = old
         .restorer(world.direct())
@@ -198,6 +199,7 @@ fn stopped(
     let options = BackupOptions {
         folder: Some(folder.into()),
         overwrite: true,
+        ..BackupOptions::default()
     };
     let running = restorer.backup(options, Arc::new(events)).expect("started");
     here.recv().expect("it came to its first license");
@@ -213,6 +215,7 @@ fn one_object_runs_one_operation() {
     let options = || BackupOptions {
         folder: Some(stick.clone()),
         overwrite: true,
+        ..BackupOptions::default()
     };
     let events = Arc::new(Recorder::default());
     let clone = restorer.clone();

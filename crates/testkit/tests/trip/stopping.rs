@@ -41,6 +41,7 @@ pub fn canceled_backup(
     let options = BackupOptions {
         folder: Some(folder.into()),
         overwrite,
+        ..BackupOptions::default()
     };
     let events = Arc::new(recorder);
     let result = restorer
@@ -148,6 +149,7 @@ fn a_backup_that_fails_at_its_last_step_takes_its_return_key_back() {
     let options = || BackupOptions {
         folder: Some(stick.clone()),
         overwrite: false,
+        ..BackupOptions::default()
     };
     let before = return_keys(&old);
     let failed = restorer.backup(options(), Arc::new(recorder)).unwrap().wait();
@@ -183,6 +185,7 @@ fn a_cancel_of_the_other_kind_or_of_nothing_does_nothing() {
     let options = BackupOptions {
         folder: Some(stick),
         overwrite: true,
+        ..BackupOptions::default()
     };
     let done = restorer.backup(options, Arc::new(recorder)).unwrap().wait();
     assert_eq!(done.expect("not canceled").counts.backed_up, 1);
@@ -275,6 +278,7 @@ fn a_sink_that_panics_ends_its_own_operation_and_nothing_else() {
     let options = || BackupOptions {
         folder: Some(stick.clone()),
         overwrite: true,
+        ..BackupOptions::default()
     };
     for _ in 0..2 {
         let broken = Arc::new(Broken::default());
@@ -331,6 +335,7 @@ fn a_sink_that_panics_amid_licenses_leaves_no_half_backup() {
     let options = BackupOptions {
         folder: Some(stick.clone()),
         overwrite: false,
+        ..BackupOptions::default()
     };
     let events = Arc::new(recorder);
     restorer
