@@ -194,6 +194,21 @@ fn what_was_never_here_stays_away_too() {
 }
 
 #[test]
+fn of_an_issuer_that_took_everything_back_nothing_comes() {
+    let world = World::new();
+    let store = world.store();
+    let (issuer, other) = (Issuer::new("Issuer"), Issuer::new("Other"));
+    let list = issuer.list(1, &[Revocation::Everything]);
+    store.revoke(&[list], &[], NOW).unwrap();
+    for arrival in [Arrival::Issued, Arrival::Receipt, Arrival::Return] {
+        let comes = [issuer.license(1), issuer.given_to("Ann", 2)].map(|new| arriving(new, arrival));
+        assert_eq!(store.insert(&comes).unwrap(), [Inserted::Revoked; 2]);
+    }
+    let comes = store.insert(&[other.license(1)]).unwrap();
+    assert_eq!(comes, [Inserted::Added { spent: false }]);
+}
+
+#[test]
 fn nothing_lifts_it() {
     let two = two();
     let ann = &two.licenses[2];
