@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use help::command;
 pub use issuer::{IssueArgs, IssuerCommand};
-pub use mine::{ComputerCommand, ImportArgs, KeyFormat, ShowArgs, TrustCommand, UseArgs};
+pub use mine::{ComputerCommand, ExportArgs, ImportArgs, KeyFormat, ShowArgs, TrustCommand, UseArgs};
 pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
 pub use travel::{AuthorizeArgs, BackupArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs};
 
@@ -66,11 +66,13 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Carry the requests of a computer without a network to their service
     Authorize(AuthorizeArgs),
-    /// List this computer's licenses, or the backups in a folder
+    /// List this computer's licenses and license documents, or the backups in a folder
     List(ListArgs),
-    /// Take licenses from .license files
+    /// Take licenses from .license files, and license documents of other systems
     Import(ImportArgs),
-    /// Say everything about a license, a card, a .license file or a backup
+    /// Write license documents of other systems back into files
+    Export(ExportArgs),
+    /// Say everything about a license, a license document, a card, a .license file or a backup
     Show(ShowArgs),
     /// Hand out content keys, as their rights allow
     Use(UseArgs),

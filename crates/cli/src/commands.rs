@@ -4,6 +4,7 @@ mod authorize;
 mod backup;
 mod completions;
 mod computer;
+mod export;
 mod import;
 mod issuer;
 mod list;
@@ -27,6 +28,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Authorize(args) => authorize::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Import(args) => import::run(context, &args),
+        Command::Export(args) => export::run(context, &args),
         Command::Show(args) => show::run(context, &args),
         Command::Use(args) => use_key::run(context, &args),
         Command::Trust(command) => trust::run(context, &command),

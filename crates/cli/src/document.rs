@@ -25,7 +25,7 @@ pub enum Document {
 
 /// Opens a document of any kind.
 pub fn open(path: &Path) -> Result<Document> {
-    match kind(path)? {
+    match kind(path).map_err(|e| Failed::file("read", path, &e))? {
         Kind::Card => {
             let text = files::read_small(path)?;
             let card = armor::single(armor::CARD, &text).and_then(|bytes| Card::verify(&bytes));
@@ -45,7 +45,7 @@ pub fn open(path: &Path) -> Result<Document> {
 }
 
 /// Does this file hold licenses?
-pub fn holds_licenses(path: &Path) -> Result<bool> {
+pub fn holds_licenses(path: &Path) -> std::io::Result<bool> {
     Ok(matches!(kind(path)?, Kind::Licenses))
 }
 
@@ -105,18 +105,12 @@ enum Kind {
     Other,
 }
 
-fn kind(path: &Path) -> Result<Kind> {
-    let failed = |e: std::io::Error| Failed::file("read", path, &e);
-    if path.metadata().map_err(failed)?.is_dir() {
-        return Err(Failed::file(
-            "read",
-            path,
-            &std::io::ErrorKind::IsADirectory.into(),
-        ));
+fn kind(path: &Path) -> std::io::Result<Kind> {
+    if path.metadata()?.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
     }
     let mut head = zeroize::Zeroizing::new(Vec::with_capacity(HEAD as usize));
-    let file = File::open(path).map_err(failed)?;
-    file.take(HEAD).read_to_end(&mut head).map_err(failed)?;
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
     let label = head
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"-----BEGIN "));

@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod demo;
 mod document;
+mod document_id;
 mod failed;
 mod files;
 mod issue;
@@ -18,6 +19,7 @@ mod progress;
 mod rights;
 mod signals;
 mod waiting;
+mod walk;
 mod words;
 
 use std::ffi::OsString;

@@ -4,7 +4,7 @@
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keyferry::HResult;
+use keyferry::{Counts, HResult};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -178,6 +178,19 @@ impl Output {
     /// A field of the summary, the last line of JSON mode.
     pub fn summarize(&self, name: &'static str, value: impl Into<Value>) {
         self.lock().summary.push((name, value.into()));
+    }
+
+    /// What became of license documents, in the summary.
+    pub fn summarize_documents(&self, counts: &Counts) {
+        self.summarize("documents", counts.total);
+        for (name, count) in [
+            ("documents_backed_up", counts.backed_up),
+            ("documents_restored", counts.restored),
+            ("documents_already_here", counts.already_here),
+            ("documents_failed", counts.all_failed()),
+        ] {
+            self.summarize(name, count);
+        }
     }
 
     /// Says how it failed without ending.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use keyferry::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
+use keyferry::{DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
 
 use crate::context::Context;
 use crate::output::{Line, Output};
@@ -31,6 +31,8 @@ struct Told {
     slots: BTreeMap<(u32, u32), u64>,
     /// By the word of the outcome.
     others: BTreeMap<&'static str, Others>,
+    /// License documents of which there is something to say.
+    documents: Others,
 }
 
 #[derive(Default)]
@@ -100,6 +102,20 @@ impl Reporter {
         }
     }
 
+    /// Says what there is to say of license documents, a line each and not too many.
+    pub fn name_documents(&self) {
+        let told = self.lock();
+        let named = told.documents.named.iter();
+        named.for_each(|line| self.output.text(format_args!("  {line}")));
+        let rest = told.documents.count - told.documents.named.len() as u64;
+        if rest > 0 {
+            self.output.text(format_args!(
+                "  and {} more; --json names them all",
+                words::count(rest, "license document")
+            ));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,6 +171,20 @@ impl Events for Reporter {
             _ => {}
         }
     }
+
+    fn document(&self, document: &DocumentOutcome) {
+        self.output.item(&document_line(document));
+        if let Some(why) = &document.why {
+            let documents = &mut self.lock().documents;
+            documents.count += 1;
+            if documents.named.len() < NAMED {
+                let (name, why) = (&document.name, keyferry_license::printable(why));
+                documents
+                    .named
+                    .push(format!("{}: {why}", keyferry_license::printable(name)));
+            }
+        }
+    }
 }
 
 fn named(outcome: &LicenseOutcome) -> String {
@@ -206,4 +236,14 @@ fn outcome_line(outcome: &LicenseOutcome) -> Line {
         | Outcome::Reissued { slot: (slot, of) } => line.with("slot", slot).with("of", of),
         _ => line,
     }
+}
+
+fn document_line(document: &DocumentOutcome) -> Line {
+    Line::new("license-document")
+        .with("document", document.id.to_string())
+        .with("name", keyferry_license::printable(&document.name))
+        .with("kind", keyferry_license::printable(&document.kind))
+        .with("bytes", document.size)
+        .with("outcome", document.outcome.word())
+        .with("why", document.why.as_deref().map(keyferry_license::printable))
 }

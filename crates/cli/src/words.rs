@@ -54,6 +54,24 @@ pub fn number(n: u64) -> String {
     digits
 }
 
+/// Licenses, and license documents where there are any: `2 licenses and 1 license document`.
+pub fn holding(licenses: u64, documents: u64) -> String {
+    match (licenses, documents) {
+        (licenses, 0) => count(licenses, "license"),
+        (0, documents) => count(documents, "license document"),
+        _ => format!(
+            "{} and {}",
+            count(licenses, "license"),
+            count(documents, "license document")
+        ),
+    }
+}
+
+/// A path on a terminal: what can't be shown as it is stands in its place, and nothing steers the terminal.
+pub fn path(path: &std::path::Path) -> String {
+    keyferry_license::printable(&path.display().to_string())
+}
+
 /// A length of a file.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use keyferry_archive::medium::{BackupName, FolderMedium, Medium, ReadSeek, publish};
-use keyferry_archive::{BackupId, Encryption, Header, LastReceipt, Reader, ServiceSeal, Unlock, Writer};
+use keyferry_archive::{
+    BackupId, Encryption, Header, LastReceipt, Reader, ServiceSeal, Summary, Unlock, Writer,
+};
 use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
@@ -33,7 +35,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     let header = header(operation, &store, backup, &seals)?;
     let returning = (backup.0, Secret32::generate()?);
     let mut counts = Counts::default();
-    let mut kept = false;
+    let (mut documents, mut kept) = (Counts::default(), false);
     let published = publish(
         &medium,
         &name,
@@ -49,12 +51,13 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
                 &mut writer,
                 &mut counts,
             )?;
+            documents = crate::documents::back_up(operation, &snapshot, &mut writer)?;
             // The file's own key opens it for the read-back: no passphrase is stretched twice.
             let unlock = writer.unlock();
             Ok::<_, Error>((writer.finish(store.signing())?.1, unlock))
         },
         |written, (summary, unlock)| {
-            check(written, summary.licenses, unlock)?;
+            check(written, summary, unlock)?;
             operation.check_canceled()?;
             // Durable before the backup gets its name: a whole backup always finds its return key.
             store.add_return_key(returning.0, &returning.1)?;
@@ -66,6 +69,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         Ok((summary, _)) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
             counts,
+            documents,
             bytes: summary.bytes,
             encrypted: !matches!(options.encryption, Encryption::None),
             replaced,
@@ -94,7 +98,8 @@ pub(crate) fn plan(
         Err(_) => return Err(no_medium(folder, "there is no such folder")),
     }
     let mut counts = Counts::default();
-    store.snapshot()?.for_each(|license| {
+    let snapshot = store.snapshot()?;
+    snapshot.for_each(|license| {
         let grant = license.grant()?;
         let grant = grant.claim();
         let may = grant.rights.may_be_backed_up();
@@ -111,10 +116,12 @@ pub(crate) fn plan(
         operation.events.outcome(&said);
         Ok::<_, Error>(())
     })?;
+    let documents = crate::documents::plan(operation, &snapshot)?;
     let replaced = medium.exists(&name).unwrap_or(false);
     Ok(BackupReport {
         path: medium.path(&name),
         counts,
+        documents,
         bytes: 0,
         encrypted: !matches!(options.encryption, Encryption::None),
         replaced,
@@ -251,15 +258,16 @@ fn write_license<W: std::io::Write>(
     Ok(())
 }
 
-/// The file as it was read back is a whole backup of this many licenses.
-fn check(written: &mut dyn ReadSeek, licenses: u64, unlock: &Unlock) -> Result<()> {
+/// The file as it was read back is a whole backup of as many licenses and documents.
+fn check(written: &mut dyn ReadSeek, summary: &Summary, unlock: &Unlock) -> Result<()> {
     let opened = Reader::open_with(written, |_| Ok::<_, Error>(unlock.clone()));
     let tally = opened?.check_whole()?;
-    if tally.licenses == licenses {
+    let (licenses, documents) = (summary.licenses, summary.documents);
+    if (tally.licenses, tally.documents) == (licenses, documents) {
         return Ok(());
     }
     Err(Error::Internal(format!(
-        "{licenses} licenses were written and {} read back",
-        tally.licenses
+        "{licenses} licenses and {documents} documents were written, {} and {} read back",
+        tally.licenses, tally.documents
     )))
 }

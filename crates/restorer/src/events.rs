@@ -1,6 +1,7 @@
 //! What an operation tells while it runs: statuses as the SDK's IWMStatusCallback has them, progress, and the outcome
 //! of each license. Everything comes from the operation's own thread.
 
+use keyferry_license::document::DocumentId;
 use keyferry_license::{KeyId, LicenseId, Thumbprint};
 
 use crate::code::{Failure, HResult};
@@ -16,6 +17,8 @@ pub trait Events: Send + Sync {
     /// What became of a license that the operation is not about: while it was in contact with a service, its issuer's
     /// revocation was obeyed, or a slot that was given back earlier became free.
     fn beside(&self, _outcome: &LicenseOutcome) {}
+    /// What became of one license document.
+    fn document(&self, _document: &DocumentOutcome) {}
 }
 
 /// Tells nobody.
@@ -218,5 +221,22 @@ pub struct LicenseOutcome {
     /// What became of it.
     pub outcome: Outcome,
     /// More about a failure, for a person.
+    pub why: Option<String>,
+}
+
+/// What became of one license document of another system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentOutcome {
+    /// SHA-256 of its bytes.
+    pub id: DocumentId,
+    /// The name under which it is kept. From outside: strip control characters before showing it.
+    pub name: String,
+    /// Name of its kind; from outside too.
+    pub kind: String,
+    /// Its length, where that is known.
+    pub size: Option<u64>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// More about a failure or about its name, for a person.
     pub why: Option<String>,
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(
         ..
     } = import;
     report.issuers_to_trust = waiting.into_values().collect();
-    report.failure = overall(&report.counts, &failures);
+    report.failure = overall(report.counts.here(), &failures);
     Ok(report)
 }
 

@@ -15,6 +15,7 @@ mod backup;
 mod clock;
 mod code;
 mod contact;
+mod documents;
 mod error;
 mod events;
 mod http;
@@ -34,14 +35,17 @@ pub use clock::{Clock, SystemClock};
 pub use code::{Failure, HResult};
 pub use contact::News;
 pub use error::{Error, Result};
-pub use events::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status};
+pub use events::{
+    DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status,
+};
 pub use http::HttpTransport;
 pub use object::{Parts, Restorer, Running};
 pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use report::{
-    BackupOptions, BackupReport, ConsentNeeded, Counts, ImportReport, IssuerToTrust, RefusalPage,
-    ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection,
+    BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
+    RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,
+    SkippedFile,
 };
 pub use restore::find_backup;
 pub use revocation::post_revocations;

@@ -17,10 +17,11 @@ use crate::http::HttpTransport;
 use crate::patience::{self, Patience};
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 use crate::report::{
-    BackupOptions, BackupReport, ImportReport, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport,
+    BackupOptions, BackupReport, DocumentsReport, ImportReport, ReleaseOptions, ReleaseReport,
+    RestoreOptions, RestoreReport,
 };
 use crate::transport::{Transport, TransportError};
-use crate::{backup, import, release, restore};
+use crate::{backup, documents, import, release, restore};
 
 /// The backup restorer object. Clones are the same object.
 #[derive(Clone)]
@@ -259,6 +260,17 @@ impl Restorer {
         events: Arc<dyn Events>,
     ) -> Result<ImportReport> {
         import::run(&self.operation(&*events, &AtomicBool::new(false)), files, trust)
+    }
+
+    /// Takes license documents of other systems from files, byte for byte. What is none is left and told, unless
+    /// `forced`: then a file that is not recognized is kept too.
+    pub fn import_documents(
+        &self,
+        files: &[PathBuf],
+        forced: bool,
+        events: Arc<dyn Events>,
+    ) -> Result<DocumentsReport> {
+        documents::import(&self.operation(&*events, &AtomicBool::new(false)), files, forced)
     }
 
     /// Asks a running backup to stop; its End then carries C00D2768. Without one nothing happens.

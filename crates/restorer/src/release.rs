@@ -76,7 +76,7 @@ pub(crate) fn run(operation: &Operation<'_>, options: &ReleaseOptions) -> Result
             Some(failure)
         }
         None if counts.released > 0 && !failures.is_empty() => Some(Failure::NotAllStored),
-        None => overall(&counts, &failures),
+        None => overall(counts.here(), &failures),
     };
     report.counts = counts;
     report.news = services.news;

@@ -1,9 +1,11 @@
 //! What an operation is asked to do, and what it says at its end.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 use keyferry_archive::Encryption;
+use keyferry_license::document::NotTaken;
 use keyferry_license::{ComputerId, KeyId, LicenseId, Thumbprint};
 
 use crate::code::{Failure, HResult};
@@ -39,7 +41,7 @@ pub struct RestoreOptions {
     pub unlocker: Unlocker,
 }
 
-/// How many licenses came to which end.
+/// How many licenses, or license documents, came to which end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Licenses looked at.
@@ -98,6 +100,8 @@ pub struct BackupReport {
     pub path: PathBuf,
     /// What happened to the licenses.
     pub counts: Counts,
+    /// What happened to the license documents.
+    pub documents: Counts,
     /// Length of the file.
     pub bytes: u64,
     /// It is encrypted.
@@ -152,6 +156,8 @@ pub struct RestoreReport {
     pub created: u64,
     /// What happened, or would happen, to the licenses.
     pub counts: Counts,
+    /// The same of the license documents.
+    pub documents: Counts,
     /// None: all that the backup holds is here. Some: why not.
     pub failure: Option<Failure>,
     /// More about the failure, for a person.
@@ -230,13 +236,43 @@ pub struct ImportReport {
     pub bad_files: Vec<(PathBuf, String)>,
 }
 
-/// The failure that a whole operation ends with, from what became of its licenses: none; partly done; or, when none
+/// A file that holds no license document, or none that can be taken.
+#[derive(Debug)]
+pub struct SkippedFile {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Skipped,
+}
+
+/// Why a file was left where it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Skipped {
+    /// What the system says.
+    Unreadable(io::Error),
+    /// What it is instead.
+    NotTaken(NotTaken),
+}
+
+/// The end of an import of license documents.
+#[derive(Debug, Default)]
+pub struct DocumentsReport {
+    /// What happened to the documents.
+    pub counts: Counts,
+    /// None: all files were taken. Some: why not.
+    pub failure: Option<Failure>,
+    /// Files that were not taken.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// The failure that a whole operation ends with, from how much came or was here, and what failed: none; partly done; or, when none
 /// came, the first that applies of 8, 12, 5, 7, 6, 1 (exit codes).
-pub(crate) fn overall(counts: &Counts, failures: &[Failure]) -> Option<Failure> {
+pub(crate) fn overall(here: u64, failures: &[Failure]) -> Option<Failure> {
     if failures.is_empty() {
         return None;
     }
-    if counts.here() > 0 {
+    if here > 0 {
         return Some(Failure::NotAllStored);
     }
     let order = [8, 12, 5, 7, 6, 1];
@@ -255,18 +291,13 @@ mod tests {
 
     #[test]
     fn the_first_that_applies() {
-        let none = Counts::default();
-        assert_eq!(overall(&none, &[]), None);
+        assert_eq!(overall(0, &[]), None);
         assert_eq!(
-            overall(&none, &[Failure::ServiceUnavailable, Failure::Limit]),
+            overall(0, &[Failure::ServiceUnavailable, Failure::Limit]),
             Some(Failure::Limit)
         );
         let both = [Failure::BackupCorrupt, Failure::IssuerNotAccepted];
-        assert_eq!(overall(&none, &both), Some(Failure::IssuerNotAccepted));
-        let some = Counts {
-            already_here: 1,
-            ..Counts::default()
-        };
-        assert_eq!(overall(&some, &[Failure::Limit]), Some(Failure::NotAllStored));
+        assert_eq!(overall(0, &both), Some(Failure::IssuerNotAccepted));
+        assert_eq!(overall(1, &[Failure::Limit]), Some(Failure::NotAllStored));
     }
 }

@@ -105,6 +105,11 @@ impl Store {
         Ok(rows.into_iter().map(DocumentInfo::from).collect())
     }
 
+    /// The name under which a document is kept, None when it isn't here.
+    pub fn document_name(&self, id: &DocumentId) -> Result<Option<String>> {
+        documents::name(&self.db, &self.path, id)
+    }
+
     /// The bytes of a document, None when it isn't here. [`Error::DamagedDocument`] when they were altered.
     pub fn document(&self, id: &DocumentId) -> Result<Option<Vec<u8>>> {
         let bytes = documents::bytes(&self.db, &self.path, id)?;

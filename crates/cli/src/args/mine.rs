@@ -8,18 +8,44 @@ use keyferry_license::Thumbprint;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// .license files, or folders with them
+    /// .license files, license documents of other systems (Readium LCP, Keygen), or folders with them; links in a
+    /// folder are not followed
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
+    /// Keep files that are not recognized too, byte for byte, as license documents
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub kind: Option<ImportKind>,
     /// Accept this issuer, whose name and thumbprint you have compared; may be given several times
     #[arg(long, value_name = "THUMBPRINT")]
     pub trust: Vec<Thumbprint>,
 }
 
+/// What a file is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportKind {
+    /// A license document of another system
+    Document,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// License documents by their digests, as `list` shows them; the first 8 digits are enough
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All license documents
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// The folder that the files go into; it must be there, and no file in it is written over
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A license ID or key ID of a license here, or a file: a card, a .license file, a backup
+    /// A license ID or key ID of a license here, the digest of a license document, or a file: a card, a .license file,
+    /// a backup
     #[arg(value_name = "ID|FILE")]
     pub what: PathBuf,
 }

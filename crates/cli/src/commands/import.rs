@@ -1,74 +1,132 @@
-//! `keyferry import`: licenses from .license files. Folders are walked; what holds no licenses is named and left.
+//! `keyferry import`: licenses from .license files, and license documents of other systems, which are kept byte for
+//! byte. Folders are walked; what holds neither is named as what it is and left.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use keyferry::{Failure, ImportReport};
+use keyferry::{DocumentsReport, Failure, ImportReport, Skipped, SkippedFile};
+use keyferry_license::document::NotTaken;
+use keyferry_license::printable;
 
 use crate::args::ImportArgs;
 use crate::context::Context;
 use crate::document;
-use crate::failed::{Failed, Result, plain};
+use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::progress::Reporter;
 use crate::waiting;
+use crate::walk::{Left, walk};
 use crate::words;
 
 /// Imports.
 pub fn run(context: &Context, args: &ImportArgs) -> Result<()> {
-    let mut found = Found::default();
-    args.paths.iter().for_each(|path| found.look_at(path));
+    let walked = walk(&args.paths);
+    let mut skipped = walked.skipped;
+    let (mut licenses, mut documents) = (Vec::new(), Vec::new());
+    for path in walked.files {
+        match document::holds_licenses(&path) {
+            Ok(true) => licenses.push(path),
+            Ok(false) => documents.push(path),
+            Err(error) => skipped.push(Left::unreadable(&path, &error)),
+        }
+    }
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "importing"));
     let started = Instant::now();
-    let files: Vec<PathBuf> = found.licenses.into_iter().collect();
-    let report = restorer.import(&files, &args.trust, reporter.clone());
-    reporter.done();
-    let report = report?;
-    let bad = report
-        .bad_files
-        .iter()
-        .map(|(path, why)| (path.clone(), keyferry_license::printable(why)));
-    let skipped: Vec<(PathBuf, String)> = found.skipped.into_iter().chain(bad).collect();
-    for (path, why) in &skipped {
-        context
-            .output
-            .text(format_args!("skipped {}: {why}", path.display()));
-        let line = Line::new("skipped")
-            .with("path", path.display().to_string())
-            .with("why", why.as_str());
-        context.output.event(&line);
+    let mut done = Done::default();
+    if !licenses.is_empty() {
+        done.licenses = restorer.import(&licenses, &args.trust, reporter.clone())?;
     }
-    summarize(context, &report, skipped.len(), started);
-    tell(context, &report, &reporter, started);
-    ending(context, args, &report, skipped.len())
+    if !documents.is_empty() {
+        let forced = args.kind.is_some();
+        done.documents = restorer.import_documents(&documents, forced, reporter.clone())?;
+    }
+    reporter.done();
+    let bad = done.licenses.bad_files.iter().map(bad_file);
+    skipped.extend(bad.chain(done.documents.skipped.iter().map(left)));
+    skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    name(context, &skipped);
+    summarize(context, &done, skipped.len(), started);
+    tell(context, &done, &reporter, started);
+    ending(context, args, &done, skipped.len())
 }
 
-fn summarize(context: &Context, report: &ImportReport, skipped: usize, started: Instant) {
-    let (output, counts) = (&context.output, &report.counts);
+/// What came of both.
+#[derive(Default)]
+struct Done {
+    licenses: ImportReport,
+    documents: DocumentsReport,
+}
+
+impl Done {
+    fn came(&self) -> bool {
+        self.licenses.counts.here() + self.documents.counts.here() > 0
+    }
+
+    fn none(&self) -> bool {
+        self.licenses.counts.total + self.documents.counts.total == 0
+    }
+}
+
+fn bad_file((path, why): &(PathBuf, String)) -> Left {
+    Left {
+        path: path.clone(),
+        reason: "bad-document",
+        why: printable(why),
+    }
+}
+
+fn left(file: &SkippedFile) -> Left {
+    match &file.why {
+        Skipped::NotTaken(not_taken) => Left {
+            path: file.path.clone(),
+            reason: not_taken.name(),
+            why: printable(&not_taken.to_string()),
+        },
+        Skipped::Unreadable(error) => Left::unreadable(&file.path, error),
+        _ => Left {
+            path: file.path.clone(),
+            reason: "other",
+            why: "it can't be taken".into(),
+        },
+    }
+}
+
+fn name(context: &Context, skipped: &[Left]) {
+    for left in skipped {
+        let path = words::path(&left.path);
+        context.output.text(format_args!("skipped {path}: {}", left.why));
+        let line = Line::new("skipped")
+            .with("path", left.path.display().to_string())
+            .with("reason", left.reason)
+            .with("why", left.why.as_str());
+        context.output.event(&line);
+    }
+}
+
+fn summarize(context: &Context, done: &Done, skipped: usize, started: Instant) {
+    let (output, counts) = (&context.output, &done.licenses.counts);
     output.summarize("licenses", counts.total);
     output.summarize("restored", counts.restored);
     output.summarize("already_here", counts.already_here);
     output.summarize("failed", serde_json::json!(counts.failed));
+    output.summarize_documents(&done.documents.counts);
     output.summarize("skipped", skipped);
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
 
-fn tell(context: &Context, report: &ImportReport, reporter: &Reporter, started: Instant) {
-    let (output, counts) = (&context.output, &report.counts);
+fn tell(context: &Context, done: &Done, reporter: &Reporter, started: Instant) {
+    let (output, counts) = (&context.output, &done.licenses.counts);
+    let documents = &done.documents.counts;
     let seconds = started.elapsed().as_secs_f64();
-    if counts.restored > 0 {
-        output.text(format_args!(
-            "imported {} ({seconds:.2} s)",
-            words::count(counts.restored, "license")
-        ));
+    if counts.restored + documents.restored > 0 {
+        let came = words::holding(counts.restored, documents.restored);
+        output.text(format_args!("imported {came} ({seconds:.2} s)"));
     }
-    if counts.already_here > 0 {
-        output.text(format_args!(
-            "{} here already",
-            words::count(counts.already_here, "license")
-        ));
+    if counts.already_here + documents.already_here > 0 {
+        let here = words::holding(counts.already_here, documents.already_here);
+        output.text(format_args!("{here} here already"));
     }
+    reporter.name_documents();
     for (word, count) in &counts.failed {
         output.text(format_args!(
             "{} not imported: {}",
@@ -79,12 +137,18 @@ fn tell(context: &Context, report: &ImportReport, reporter: &Reporter, started: 
     }
 }
 
-fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: usize) -> Result<()> {
+fn ending(context: &Context, args: &ImportArgs, done: &Done, skipped: usize) -> Result<()> {
+    let report = &done.licenses;
     let counts = &report.counts;
     let failure = match report.failure {
+        None if skipped == 0 => {
+            if done.none() {
+                context.output.note("there is nothing to import there");
+            }
+            return Ok(());
+        }
+        _ if done.came() => Failure::NotAllStored,
         Some(failure) => failure,
-        None if skipped == 0 => return Ok(()),
-        None if counts.here() > 0 => Failure::NotAllStored,
         None => Failure::Other,
     };
     let message = match failure {
@@ -96,10 +160,13 @@ fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: 
             )
         }
         Failure::NotAllStored => format!("{} skipped", words::count(skipped as u64, "file")),
-        _ if counts.total == 0 => "there was no license to import".into(),
+        _ if done.none() => "there was no license to import".into(),
         failure => format!("nothing was imported: {}", waiting::reason(failure.word())),
     };
     let mut failed = Failed::new(failure, message);
+    if done.documents.skipped.iter().any(may_be_one) {
+        failed = failed.hint("--as document takes a file that is not recognized, byte for byte");
+    }
     waiting::for_trust(&context.output, &mut failed, &report.issuers_to_trust);
     if report.issuers_to_trust.is_empty() {
         return Err(failed);
@@ -110,6 +177,9 @@ fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: 
             .iter()
             .map(|path| words::quoted(&path.display().to_string())),
     );
+    if args.kind.is_some() {
+        command.push("--as document".into());
+    }
     let named = args
         .trust
         .iter()
@@ -118,43 +188,10 @@ fn ending(context: &Context, args: &ImportArgs, report: &ImportReport, skipped: 
     Err(failed.hint(format!("if you agree: {}", command.join(" "))))
 }
 
-/// Files by what they hold.
-#[derive(Default)]
-struct Found {
-    licenses: BTreeSet<PathBuf>,
-    skipped: Vec<(PathBuf, String)>,
-}
-
-impl Found {
-    fn look_at(&mut self, path: &Path) {
-        match path.metadata() {
-            Ok(about) if about.is_dir() => self.look_into(path),
-            Ok(_) => match document::holds_licenses(path) {
-                Ok(true) => {
-                    self.licenses.insert(path.to_owned());
-                }
-                Ok(false) => self.skipped.push((path.to_owned(), "no .license file".into())),
-                Err(failed) => self.skipped.push((path.to_owned(), failed.message)),
-            },
-            Err(error) => self.skipped.push((path.to_owned(), plain(&error))),
-        }
-    }
-
-    /// Links to folders are not followed: one may lead back here.
-    fn look_into(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-        let mut entries = match entries {
-            Ok(entries) => entries,
-            Err(error) => return self.skipped.push((folder.to_owned(), plain(&error))),
-        };
-        entries.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) && path.is_dir() {
-                self.skipped.push((path, "a link to a folder".into()));
-            } else {
-                self.look_at(&path);
-            }
-        }
-    }
+/// Is it likely that a person wants to keep it all the same?
+fn may_be_one(file: &SkippedFile) -> bool {
+    matches!(
+        file.why,
+        Skipped::NotTaken(NotTaken::Unknown | NotTaken::Broken { .. })
+    )
 }

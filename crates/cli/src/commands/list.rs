@@ -1,4 +1,4 @@
-//! `keyferry list`: the licenses here, or the backups in a folder.
+//! `keyferry list`: the licenses and license documents here, or the backups in a folder.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use keyferry_license::Grant;
 use crate::args::ListArgs;
 use crate::context::Context;
 use crate::document::{self, Backup};
+use crate::document_id;
 use crate::failed::{Failed, Result};
 use crate::output::{Line, Output};
 use crate::words;
@@ -56,7 +57,13 @@ fn licenses(context: &Context) -> Result<()> {
         Err(Stop::Failed(failed)) => return Err(failed),
         Ok(()) | Err(Stop::Closed) => {}
     }
-    if count == 0 {
+    let documents = store.documents()?;
+    output.summarize("documents", documents.len());
+    for document in documents.iter().take_while(|_| !output.is_closed()) {
+        output.text(document_id::text(document));
+        output.item(&document_id::line(document));
+    }
+    if count == 0 && documents.is_empty() {
         output.note("there are no licenses on this computer");
     }
     Ok(())
@@ -112,9 +119,9 @@ fn backups(context: &Context, folder: &Path) -> Result<()> {
 fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
     let header = backup.header();
     let (id, name) = (header.computer.thumbprint(), header.computer.name.shown());
-    let licenses = match backup.footer() {
-        FooterState::Signed { licenses, .. } => Some(*licenses),
-        _ => None,
+    let (licenses, documents) = match backup.footer() {
+        FooterState::Signed { licenses, documents } => (Some(*licenses), Some(*documents)),
+        _ => (None, None),
     };
     let state = match (stage, licenses, backup.findings()) {
         (_, None, _) | (_, _, [_, ..]) => "damaged",
@@ -123,7 +130,7 @@ fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
     };
     let shown = licenses.map_or_else(
         || "an unknown number of licenses".into(),
-        |n| words::count(n, "license"),
+        |n| words::holding(n, documents.unwrap_or(0)),
     );
     let file = path.file_name().map_or_else(
         || path.as_os_str().to_string_lossy(),
@@ -146,6 +153,7 @@ fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
             .with("name", name)
             .with("created", header.created)
             .with("licenses", licenses)
+            .with("documents", documents)
             .with("bytes", backup.size())
             .with("state", state),
     );

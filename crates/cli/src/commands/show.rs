@@ -1,16 +1,17 @@
-//! `keyferry show`: everything that a license, a card, a `.license` file or a backup says.
+//! `keyferry show`: everything that a license, a license document, a card, a `.license` file or a backup says.
 
 use std::path::Path;
 
 use keyferry_archive::{FooterState, Item, Record};
 use keyferry_license::usage::UsageState;
 use keyferry_license::{CardKind, Grant, KeyId, LicenseFile, LicenseId, Right, Verified};
-use keyferry_store::{Store, StoredLicense};
+use keyferry_store::{DocumentInfo, Store, StoredLicense};
 
 use crate::args::ShowArgs;
 use crate::cards;
 use crate::context::{Context, now};
 use crate::document::{self, Backup, Document};
+use crate::document_id;
 use crate::failed::{Failed, Result};
 use crate::output::{Line, Output};
 use crate::words;
@@ -22,10 +23,10 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
     }
     let text = args.what.to_str().unwrap_or_default();
     let (license, key_id) = (text.parse::<LicenseId>(), text.parse::<KeyId>());
-    if license.is_err() && key_id.is_err() {
+    if license.is_err() && key_id.is_err() && !document_id::is_like_one(text) {
         let shown = keyferry_license::printable(&args.what.to_string_lossy());
         return Err(Failed::usage(format!(
-            "{shown} is neither a file nor a license ID nor a key ID"
+            "{shown} is neither a file nor the ID of a license, a key or a license document"
         )));
     }
     let store = context.store()?;
@@ -39,6 +40,11 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
         && found.is_empty()
     {
         found = store.licenses_for(&key_id)?;
+    }
+    if found.is_empty() && document_id::is_like_one(text) {
+        let documents = store.documents()?;
+        document_here(&context.output, document_id::find(&documents, text)?);
+        return Ok(());
     }
     if found.is_empty() {
         return Err(
@@ -83,6 +89,20 @@ fn license_here(context: &Context, store: &Store, stored: &StoredLicense) -> Res
         .with("state", left.collect::<Vec<_>>());
     output.event(&line);
     Ok(())
+}
+
+fn document_here(output: &Output, document: &DocumentInfo) {
+    let name = keyferry_license::printable(&document.name);
+    output.text(format_args!("license document {name}"));
+    output.text(format_args!(
+        "  kind        {}",
+        document_id::title(&document.kind)
+    ));
+    output.text(format_args!("  size        {}", words::size(document.size)));
+    output.text(format_args!("  digest      {} (SHA-256)", document.id));
+    output.text(format_args!("  came        {}", words::time(document.time)));
+    output.text("  understood  no: it is kept, backed up and restored byte for byte");
+    output.event(&document_id::line(document));
 }
 
 fn left_of(right: &Right, state: &UsageState) -> String {

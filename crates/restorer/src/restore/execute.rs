@@ -7,7 +7,7 @@ use keyferry_store::{Arrival, NewLicense, Store};
 
 use super::batch;
 use super::connect::Services;
-use super::rows::{CHUNK, Row, next_chunk};
+use super::rows::{CHUNK, Chunks, Row};
 use super::source::Backup;
 use super::survey::{Ground, Way, are_here};
 use super::told::Told;
@@ -33,11 +33,13 @@ pub(crate) fn run(
         store.put_card(card)?;
     }
     let mut waiting: BTreeMap<Thumbprint, Vec<Row>> = BTreeMap::new();
-    let mut records = backup.records()?;
-    while let Some(chunk) = next_chunk(&mut records) {
+    let mut chunks = Chunks::new(backup.records()?);
+    while let Some(chunk) = chunks.next_chunk() {
         operation.check_canceled()?;
         operation.progress(told.report.counts.total, total);
         told.lost(chunk.lost, chunk.damage);
+        let kept = chunk.documents.keep(store, operation.now())?;
+        told.documents(operation, kept.into_iter().chain(chunk.broken));
         let here = are_here(store, &chunk.rows)?;
         let mut returns = Vec::new();
         for (row, here) in chunk.rows.into_iter().zip(here) {

@@ -1,9 +1,13 @@
-//! Licenses of a backup in chunks, decoded and not yet verified.
+//! Licenses of a backup in chunks, decoded and not yet verified, and documents whose digest was checked.
 
 use std::io::{Read, Seek};
 
-use keyferry_archive::{Item, Record, Records};
+use keyferry_archive::{Assembled, Assembler, Item, Record, Records};
+use keyferry_license::document::DocumentId;
 use keyferry_license::{Grant, SealedKey, Unverified};
+
+use crate::documents::{Batch, Incoming, damaged};
+use crate::events::DocumentOutcome;
 
 /// Licenses that are looked at together; also the most that one request asks for.
 pub(crate) const CHUNK: usize = keyferry_protocol::MAX_ITEMS;
@@ -15,39 +19,87 @@ pub(crate) struct Row {
     pub(crate) returning: Option<SealedKey>,
 }
 
-/// Up to [`CHUNK`] licenses, and what could not be read between them.
+/// Up to [`CHUNK`] licenses and about 4 MiB of documents, and what could not be read between them.
 #[derive(Default)]
 pub(crate) struct Chunk {
     pub(crate) rows: Vec<Row>,
+    pub(crate) documents: Batch,
+    pub(crate) broken: Vec<DocumentOutcome>,
     pub(crate) damage: Vec<String>,
     /// Licenses lost by the damage, as far as the index tells.
     pub(crate) lost: u64,
 }
 
-/// The next chunk; None at the end.
-pub(crate) fn next_chunk<R: Read + Seek>(records: &mut Records<'_, R>) -> Option<Chunk> {
-    let mut chunk = Chunk::default();
-    while chunk.rows.len() < CHUNK {
-        match records.next_item() {
-            None if chunk.rows.is_empty() && chunk.damage.is_empty() => return None,
-            None => break,
-            Some(Item::Damage(damage)) => {
-                chunk.lost += damage.lost.map_or(1, |lost| u64::from(lost.licenses));
-                chunk.damage.push(damage.to_string());
+/// The licenses and documents of a backup, a chunk at a time.
+pub(crate) struct Chunks<'r, R> {
+    records: Records<'r, R>,
+    assembler: Assembler,
+    /// The document that was told to be broken last: each is told once, however many parts of it come.
+    told: Option<DocumentId>,
+    ended: bool,
+}
+
+impl<'r, R: Read + Seek> Chunks<'r, R> {
+    pub(crate) fn new(records: Records<'r, R>) -> Self {
+        Self {
+            records,
+            assembler: Assembler::new(),
+            told: None,
+            ended: false,
+        }
+    }
+
+    /// The next chunk; None at the end.
+    pub(crate) fn next_chunk(&mut self) -> Option<Chunk> {
+        if self.ended {
+            return None;
+        }
+        let mut chunk = Chunk::default();
+        while chunk.rows.len() < CHUNK && !chunk.documents.is_full() {
+            let Some(item) = self.records.next_item() else {
+                self.ended = true;
+                let broken = self.assembler.finish();
+                chunk.assembled(Assembled { broken, whole: None }, &mut self.told);
+                break;
+            };
+            chunk.assembled(self.assembler.push(&item), &mut self.told);
+            chunk.item(item);
+        }
+        Some(chunk)
+    }
+}
+
+impl Chunk {
+    fn assembled(&mut self, assembled: Assembled, told: &mut Option<DocumentId>) {
+        if let Some(broken) = assembled.broken.map(damaged)
+            && *told != Some(broken.id)
+        {
+            *told = Some(broken.id);
+            self.broken.push(broken);
+        }
+        self.documents
+            .documents
+            .extend(assembled.whole.map(Incoming::from));
+    }
+
+    fn item(&mut self, item: Item<'_>) {
+        match item {
+            Item::Damage(damage) => {
+                self.lost += damage.lost.map_or(1, |lost| u64::from(lost.licenses));
+                self.damage.push(damage.to_string());
             }
-            Some(Item::Record(Record::License(license))) => match Grant::parse(license.grant) {
-                Ok(grant) => chunk.rows.push(Row {
+            Item::Record(Record::License(license)) => match Grant::parse(license.grant) {
+                Ok(grant) => self.rows.push(Row {
                     grant,
                     escrow: license.escrow,
                     returning: license.returning,
                 }),
                 Err(error) => {
-                    chunk.lost += 1;
-                    chunk.damage.push(format!("a license can't be read: {error}"));
+                    self.lost += 1;
+                    self.damage.push(format!("a license can't be read: {error}"));
                 }
             },
-            Some(Item::Record(_)) => {}
+            Item::Record(_) => {}
         }
     }
-    Some(chunk)
 }

@@ -101,10 +101,10 @@ impl Backup {
         Ok(self.reader.records()?)
     }
 
-    /// Licenses that the computer's signature promises, if it holds.
-    pub(crate) fn promised(&self) -> Option<u64> {
+    /// Licenses and documents that the computer's signature promises, if it holds.
+    pub(crate) fn promised(&self) -> Option<(u64, u64)> {
         match self.reader.footer() {
-            FooterState::Signed { licenses, .. } => Some(*licenses),
+            FooterState::Signed { licenses, documents } => Some((*licenses, *documents)),
             _ => None,
         }
     }

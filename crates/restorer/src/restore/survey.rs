@@ -7,7 +7,7 @@ use keyferry_license::{Card, Encapsulation, Grant, LicenseId, Sealer, Thumbprint
 use keyferry_store::{Presence, Store};
 
 use super::connect::Services;
-use super::rows::{Row, next_chunk};
+use super::rows::{Chunks, Row};
 use super::source::Backup;
 use super::told::Told;
 use crate::code::Failure;
@@ -161,6 +161,8 @@ pub(crate) struct Survey {
     closed: BTreeMap<&'static str, (Failure, u64)>,
     untrusted: BTreeMap<Thumbprint, (Thumbprint, u64)>,
     lost: u64,
+    documents: u64,
+    broken: u64,
     newest: Option<LicenseId>,
 }
 
@@ -175,10 +177,12 @@ impl Survey {
         mut tell: Option<(&mut Told, &[Thumbprint])>,
     ) -> Result<Self> {
         let mut survey = Self::default();
-        let mut records = backup.records()?;
-        while let Some(chunk) = next_chunk(&mut records) {
+        let mut chunks = Chunks::new(backup.records()?);
+        while let Some(chunk) = chunks.next_chunk() {
             operation.check_canceled()?;
             survey.lost += chunk.lost;
+            survey.documents += chunk.documents.documents.len() as u64;
+            survey.broken += chunk.broken.len() as u64;
             let here = are_here(store, &chunk.rows)?;
             for (row, here) in chunk.rows.iter().zip(here) {
                 let way = ground.way(row, here);
@@ -189,6 +193,8 @@ impl Survey {
             }
             if let Some((told, _)) = &mut tell {
                 told.lost(chunk.lost, chunk.damage);
+                let planned = chunk.documents.plan(store)?;
+                told.documents(operation, planned.into_iter().chain(chunk.broken));
             }
         }
         Ok(survey)
@@ -217,7 +223,7 @@ impl Survey {
 
     /// Is there anything that is here or comes back by itself?
     pub(crate) fn needs_no_service(&self) -> bool {
-        self.here + self.returns > 0
+        self.here + self.returns + self.documents > 0
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -245,6 +251,7 @@ impl Survey {
             told.count(Outcome::Failed(*failure), *count, None);
         }
         told.lost(self.lost, Vec::new());
+        told.lost_documents(self.broken);
     }
 
     pub(crate) fn issuers_to_trust(&self, ground: &Ground) -> Vec<IssuerToTrust> {

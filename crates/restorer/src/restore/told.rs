@@ -2,7 +2,7 @@
 
 use super::source::Backup;
 use crate::code::Failure;
-use crate::events::{LicenseOutcome, Outcome, Status};
+use crate::events::{DocumentOutcome, LicenseOutcome, Outcome, Status};
 use crate::object::Operation;
 use crate::report::{RefusalPage, RestoreReport, overall};
 
@@ -37,12 +37,39 @@ impl Told {
             self.report.counts.add(outcome);
         }
         if let Outcome::Failed(failure) = outcome {
-            if !self.failures.contains(&failure) {
-                self.failures.push(failure);
-            }
+            self.fail(failure);
             if self.report.why.is_none() {
                 self.report.why = why;
             }
+        }
+    }
+
+    /// License documents.
+    pub(crate) fn documents(
+        &mut self,
+        operation: &Operation<'_>,
+        documents: impl IntoIterator<Item = DocumentOutcome>,
+    ) {
+        for said in documents {
+            self.report.documents.add(said.outcome);
+            if let Outcome::Failed(failure) = said.outcome {
+                self.fail(failure);
+            }
+            operation.events.document(&said);
+        }
+    }
+
+    /// License documents that can't be read, and that nobody names.
+    pub(crate) fn lost_documents(&mut self, documents: u64) {
+        for _ in 0..documents {
+            self.report.documents.add(Outcome::Failed(Failure::BackupCorrupt));
+            self.fail(Failure::BackupCorrupt);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
         }
     }
 
@@ -74,25 +101,34 @@ impl Told {
 
     /// The end of what was no backup.
     pub(crate) fn close(mut self) -> RestoreReport {
-        self.report.failure = overall(&self.report.counts, &self.failures);
+        let here = self.report.counts.here() + self.report.documents.here();
+        self.report.failure = overall(here, &self.failures);
         self.report
     }
 
     /// The end. A backup whose signature promises more than was read, or none at all, may miss licenses that nobody
     /// can name.
     pub(crate) fn finish(mut self, backup: &Backup, was_read: bool) -> RestoreReport {
-        let readable = self.report.counts.total - self.lost;
-        match backup.promised() {
-            Some(promised) if readable >= promised => {}
-            _ if !was_read => {}
-            Some(promised) => {
-                self.failures.push(Failure::BackupCorrupt);
-                let missing = promised - readable;
-                self.report
-                    .damage
-                    .push(format!("{missing} of {promised} licenses can't be read"));
+        let Some((licenses, documents)) = backup.promised() else {
+            if was_read {
+                self.fail(Failure::BackupCorrupt);
             }
-            None => self.failures.push(Failure::BackupCorrupt),
+            return self.close();
+        };
+        let missing = licenses.saturating_sub(self.report.counts.total - self.lost);
+        if was_read && missing > 0 {
+            self.fail(Failure::BackupCorrupt);
+            self.report
+                .damage
+                .push(format!("{missing} of {licenses} licenses can't be read"));
+        }
+        let unseen = documents.saturating_sub(self.report.documents.total);
+        self.lost_documents(unseen);
+        let unreadable = self.report.documents.all_failed();
+        if unreadable > 0 {
+            self.report.damage.push(format!(
+                "{unreadable} of {documents} license documents can't be read"
+            ));
         }
         self.close()
     }
