@@ -38,19 +38,23 @@ fn two() -> Two {
     let world = World::new();
     let store = world.store();
     let (issuer, other) = (Issuer::new("Issuer"), Issuer::new("Other"));
-    let licenses = |of: &Issuer| {
-        let mut near = key_id(1);
-        near.0[15] = 0;
-        [
-            of.license(1),
-            of.for_key(near, 2),
-            of.given_to("Ann", 3),
-            of.given_to("Ann", 4),
-            of.given_to("Bob", 5),
-        ]
-    };
-    let own = licenses(&issuer);
-    for (issuer, licenses) in [(&issuer, &own), (&other, &licenses(&other))] {
+    let mut near = key_id(1);
+    near.0[15] = 0;
+    let own = [
+        issuer.license(1),
+        issuer.for_key(near, 2),
+        issuer.given_to("Ann", 3),
+        issuer.given_to("Ann", 4),
+        issuer.given_to("Bob", 5),
+    ];
+    let others = [
+        other.for_key(key_id(1), 11),
+        other.for_key(near, 12),
+        other.for_key(key_id(3), 13),
+        other.given_to("Ann", 14),
+        other.given_to("Bob", 5),
+    ];
+    for (issuer, licenses) in [(&issuer, &own), (&other, &others)] {
         store.accept_root(&issuer.card, None, NOW).unwrap();
         store.insert(licenses).unwrap();
     }
@@ -168,18 +172,17 @@ fn what_was_never_here_stays_away_too() {
         Revocation::KeyId(key_id(2)),
         subject("Ann"),
     ];
-    assert!(
-        store
-            .revoke(&[issuer.list(1, &entries)], &[], NOW)
-            .unwrap()
-            .is_empty()
-    );
+    let lists = [
+        issuer.list(1, &entries),
+        other.list(1, &[Revocation::KeyId(key_id(9)), subject("Eve")]),
+    ];
+    assert!(store.revoke(&lists, &[], NOW).unwrap().is_empty());
     // Nothing was here, so no backup has to lose its way home.
     assert!(store.return_key(&[1; 16]).unwrap().is_some());
     let come = [
         issuer.license(1),
         issuer.license(2),
-        other.license(1),
+        other.license(2),
         issuer.given_to("Ann", 3),
         issuer.given_to("Bob", 4),
         other.given_to("Ann", 3),
