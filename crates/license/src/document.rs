@@ -190,14 +190,14 @@ pub fn recognize(name: &str, bytes: &[u8]) -> Result<DocumentKind, NotTaken> {
     if text.first() == Some(&b'{') {
         return by_members(name, text);
     }
-    if let Some(label) = first_label(text) {
-        return armored(label, text);
+    if let Some(what) = own_file(bytes) {
+        return Err(NotTaken::Keyferry { what });
     }
     if bytes.starts_with(b"age-encryption.org/v1\n") {
         return Err(NotTaken::Encrypted);
     }
-    match own_file(bytes) {
-        Some(what) => Err(NotTaken::Keyferry { what }),
+    match first_label(text) {
+        Some(label) => armored(label, text),
         None => Err(by_extension(name, "it is no JSON object")),
     }
 }
@@ -231,6 +231,7 @@ fn armored(label: &[u8], text: &[u8]) -> Result<DocumentKind, NotTaken> {
         armor::LICENSE => own("a license file"),
         armor::CARD => own("a card"),
         armor::ISSUER_KEY => own("an issuer's key"),
+        other if other.starts_with("KEYFERRY ") => own("a file"),
         _ => Err(NotTaken::Pem { label: shown }),
     }
 }
@@ -285,10 +286,10 @@ fn own_file(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(SQLITE) && bytes.get(68..72) == Some(b"KFst") {
         return Some("a license store");
     }
+    // Messages are CBOR that begins with a tag, an array or a map, and name their type near the beginning.
     let typ = b"application/vnd.keyferry.";
-    head.windows(typ.len())
-        .any(|bytes| bytes == typ)
-        .then_some("a message")
+    let is_message = head.first() >= Some(&0x80) && head.windows(typ.len()).any(|bytes| bytes == typ);
+    is_message.then_some("a message")
 }
 
 /// What is named like an LCP license should be one.

@@ -129,6 +129,16 @@ fn each_one_is_named_for_people() {
         large.to_string(),
         "4194305 bytes long, a license document has at most 4194304"
     );
+    for label in ["KEYFERRY REQUEST", "KEYFERRY SERVICE KEY", "KEYFERRY OF LATER"] {
+        let own = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        let own = recognize_forced("x.lic", own.as_bytes()).unwrap_err();
+        assert_eq!(
+            own.to_string(),
+            "a file of Keyferry, not a license document of another system"
+        );
+    }
+    let prose = b"Cards are of the type application/vnd.keyferry.card+cose.\n";
+    assert_eq!(recognize("x", prose), Err(NotTaken::Unknown));
     // A label is somebody else's text.
     let label = recognize("x", "-----BEGIN A\u{202e}\x1bB-----\n".as_bytes());
     assert_eq!(label, Err(NotTaken::Pem { label: "AB".into() }));

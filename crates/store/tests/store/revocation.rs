@@ -212,6 +212,22 @@ fn of_an_issuer_that_took_everything_back_nothing_comes() {
 }
 
 #[test]
+fn a_subject_is_no_key_id() {
+    let world = World::new();
+    let store = world.store();
+    let issuer = Issuer::new("Issuer");
+    let name = "sixteen letters!";
+    let key_id = KeyId::from_slice(name.as_bytes()).unwrap();
+    let license = issuer.for_key(key_id, 1);
+    store.insert(std::slice::from_ref(&license)).unwrap();
+    let list = issuer.list(1, &[subject(name)]);
+    assert!(store.revoke(&[list], &[], NOW).unwrap().is_empty());
+    assert_eq!(store.insert(&[license]).unwrap(), [Inserted::AlreadyHere]);
+    let comes = store.insert(&[issuer.for_key(key_id, 2)]).unwrap();
+    assert_eq!(comes, [Inserted::Added { spent: false }]);
+}
+
+#[test]
 fn nothing_lifts_it() {
     let two = two();
     let ann = &two.licenses[2];
