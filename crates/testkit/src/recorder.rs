@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keyferry::{Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
+use keyferry::{DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
 
 /// One thing that was told.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,7 @@ type Hook = Box<dyn Fn(Seen<'_>) + Send + Sync>;
 pub struct Recorder {
     statuses: Mutex<Vec<Status>>,
     outcomes: Mutex<Vec<LicenseOutcome>>,
+    documents: Mutex<Vec<DocumentOutcome>>,
     hook: Option<Hook>,
 }
 
@@ -42,6 +43,11 @@ impl Recorder {
     /// All outcomes so far.
     pub fn outcomes(&self) -> Vec<LicenseOutcome> {
         lock(&self.outcomes).clone()
+    }
+
+    /// All that was told of license documents so far.
+    pub fn documents(&self) -> Vec<DocumentOutcome> {
+        lock(&self.documents).clone()
     }
 
     /// How many licenses came to this outcome.
@@ -90,6 +96,10 @@ impl Events for Recorder {
     fn outcome(&self, outcome: &LicenseOutcome) {
         lock(&self.outcomes).push(outcome.clone());
         self.call(Seen::Outcome(outcome));
+    }
+
+    fn document(&self, document: &DocumentOutcome) {
+        lock(&self.documents).push(document.clone());
     }
 }
 

@@ -74,6 +74,7 @@ fn summarize(context: &Context, report: &BackupReport, started: Instant) {
     output.summarize("licenses", report.counts.total);
     output.summarize("backed_up", report.counts.backed_up);
     output.summarize("restricted", report.counts.restricted);
+    output.summarize_documents(&report.documents);
     output.summarize("bytes", report.bytes);
     output.summarize("replaced", report.replaced);
     output.summarize("encrypted", report.encrypted);
@@ -82,7 +83,7 @@ fn summarize(context: &Context, report: &BackupReport, started: Instant) {
 
 fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_run: bool, started: Instant) {
     let (output, counts) = (&context.output, &report.counts);
-    let licenses = words::count(counts.backed_up, "license");
+    let licenses = words::holding(counts.backed_up, report.documents.backed_up);
     let path = report.path.display();
     if dry_run {
         output.text(format_args!("would back up {licenses} to {path}"));
@@ -98,7 +99,7 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
             "backed up {licenses} to {path}{replaced} ({size}, {seconds:.2} s)"
         ));
     }
-    if counts.total == 0 {
+    if counts.total + report.documents.total == 0 {
         output.text("there are no licenses on this computer, so the backup holds none");
     }
     if counts.restricted > 0 {
@@ -110,6 +111,11 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
             "{licenses} {stay} here, because the issuer does not let them leave this computer:"
         ));
         reporter.name_licenses("restricted");
+    }
+    if report.documents.all_failed() > 0 {
+        let lost = words::count(report.documents.all_failed(), "license document");
+        output.warning(format_args!("{lost} can't be backed up: damaged in the store"));
+        reporter.name_documents();
     }
     if !dry_run && !report.encrypted {
         output.hint("the backup is not encrypted: keep it where nobody else gets at it");

@@ -94,6 +94,7 @@ fn summarize(context: &Context, report: &RestoreReport, started: Instant) {
     output.summarize("already_here", counts.already_here);
     output.summarize("asks_service", counts.asks_service);
     output.summarize("failed", serde_json::json!(counts.failed));
+    output.summarize_documents(&report.documents);
     output.summarize(
         "refusal_url",
         report
@@ -133,10 +134,12 @@ fn tell(
         .map(|places| format!(", {places}"))
         .unwrap_or_default();
     let here = counts.restored + counts.reissued;
-    if here > 0 || (counts.asks_service == 0 && counts.already_here == 0 && report.failure.is_none()) {
+    let documents = &report.documents;
+    let nothing_else = counts.asks_service + counts.already_here + documents.already_here == 0;
+    if here + documents.restored > 0 || (nothing_else && report.failure.is_none()) {
         output.text(format_args!(
             "{} {would}restored{places}{seconds}",
-            words::count(here, "license")
+            words::holding(here, documents.restored)
         ));
     }
     if counts.reissued > 0 {
@@ -145,10 +148,10 @@ fn tell(
             "  {reissued} of them had been here before and took no new place"
         ));
     }
-    if counts.already_here > 0 {
+    if counts.already_here + documents.already_here > 0 {
         output.text(format_args!(
             "{} here already",
-            words::count(counts.already_here, "license")
+            words::holding(counts.already_here, documents.already_here)
         ));
     }
     if counts.asks_service > 0 {
@@ -158,7 +161,7 @@ fn tell(
             Some(file) => request_written(context, report, &licenses, file),
         }
     }
-    if counts.total == 0 && report.failure.is_none() {
+    if counts.total + documents.total == 0 && report.failure.is_none() {
         output.text("the backup holds no licenses");
     }
     for (word, count) in &counts.failed {
@@ -169,6 +172,14 @@ fn tell(
         ));
         reporter.name_licenses(word);
     }
+    for (word, count) in &documents.failed {
+        output.text(format_args!(
+            "{} not restored: {}",
+            words::count(*count, "license document"),
+            waiting::reason(word)
+        ));
+    }
+    reporter.name_documents();
     for page in &report.pages {
         let url = keyferry_license::printable(&page.url);
         output.text(format_args!("why, and what can be done: {url}"));
@@ -193,9 +204,14 @@ fn request_written(context: &Context, report: &RestoreReport, licenses: &str, fi
 }
 
 fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure: Failure) -> Failed {
-    let counts = &report.counts;
+    let (counts, documents) = (&report.counts, &report.documents);
     let (lost, total) = (counts.all_failed(), counts.total);
     let message = match (failure, &report.why) {
+        (Failure::NotAllStored, _) if lost == 0 && documents.all_failed() > 0 => format!(
+            "{} of {} were not restored",
+            documents.all_failed(),
+            words::count(documents.total, "license document")
+        ),
         (Failure::NotAllStored, _) => format!("{lost} of {total} licenses were not restored"),
         (_, Some(why)) => keyferry_license::printable(why),
         (failure, None) => format!("nothing was restored: {}", waiting::reason(failure.word())),

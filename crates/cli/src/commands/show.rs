@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &ShowArgs) -> Result<()> {
     if license.is_err() && key_id.is_err() && !document_id::is_like_one(text) {
         let shown = keyferry_license::printable(&args.what.to_string_lossy());
         return Err(Failed::usage(format!(
-            "{shown} is neither a file nor the ID of a license, a key or a license document"
+            "{shown} is neither a file nor a license ID nor a key ID nor the digest of a license document"
         )));
     }
     let store = context.store()?;
