@@ -74,6 +74,19 @@ fn nothing_of_version_1_is_lost() {
 }
 
 #[test]
+fn requests_keep_their_order() {
+    let world = version_1();
+    for (id, request) in [(9, [1; 32]), (8, [2; 32])] {
+        let sql = "INSERT INTO outbox SELECT ?1, ?2, operation, service, bytes, one_time FROM outbox \
+                   WHERE id <= 3";
+        world.sqlite().execute(sql, (id, request)).unwrap();
+    }
+    let pending = world.store().pending(None).unwrap();
+    let told: Vec<_> = pending.iter().map(|one| one.request_id[0]).collect();
+    assert_eq!(told, [3, 2, 1]);
+}
+
+#[test]
 fn it_can_do_what_a_new_one_can() {
     let world = version_1();
     let store = world.store();
