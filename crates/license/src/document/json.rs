@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Shapes of the members; None where one is missing or null.
+/// Shapes of the members; None where one is missing.
 #[derive(Default)]
 pub struct Members {
     id: Option<Shape>,
@@ -30,7 +30,8 @@ impl Members {
     /// A license status document has the license's ID, a status and links, and no encryption.
     pub fn are_a_status(&self) -> bool {
         let told = self.id == Some(Shape::Text) && self.status == Some(Shape::Text);
-        told && self.links == Some(Shape::List) && self.encryption.is_none()
+        let no_encryption = matches!(self.encryption, None | Some(Shape::Null));
+        told && self.links == Some(Shape::List) && no_encryption
     }
 
     fn named(&mut self, name: &str) -> Option<(&'static str, &mut Option<Shape>)> {
@@ -69,7 +70,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
             if member.is_some() {
                 return Err(de::Error::duplicate_field(name));
             }
-            *member = (shape != Shape::Null).then_some(shape);
+            *member = Some(shape);
         }
         Ok(members)
     }

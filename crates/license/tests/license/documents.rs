@@ -129,6 +129,11 @@ fn each_one_is_named_for_people() {
         large.to_string(),
         "4194305 bytes long, a license document has at most 4194304"
     );
+    let broken = b"-----BEGIN LICENSE FILE-----\nAB*\n-----END LICENSE FILE-----";
+    assert_eq!(
+        told(broken),
+        "Keygen license file that can't be read: byte 31 of the block is not base64"
+    );
     for label in ["KEYFERRY REQUEST", "KEYFERRY SERVICE KEY", "KEYFERRY OF LATER"] {
         let own = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
         let own = recognize_forced("x.lic", own.as_bytes()).unwrap_err();
@@ -136,6 +141,10 @@ fn each_one_is_named_for_people() {
             own.to_string(),
             "a file of Keyferry, not a license document of another system"
         );
+    }
+    for (application, name) in [(b"KFst", "keyferry"), (b"\0\0\0\0", "unknown")] {
+        let database = [b"SQLite format 3\0".as_slice(), &[0; 52], application, &[0; 28]].concat();
+        assert_eq!(self::told("x", &database), name);
     }
     let prose = b"Cards are of the type application/vnd.keyferry.card+cose.\n";
     assert_eq!(recognize("x", prose), Err(NotTaken::Unknown));
@@ -177,6 +186,10 @@ fn shapes_count_and_values_do_not() {
     ] {
         assert_eq!(lcp(id, provider, encryption), Err(NotTaken::Unknown));
     }
+    let status = r#"{"id": "", "status": "", "links": [], "encryption": null}"#;
+    assert_eq!(told("x", status.as_bytes()), "status-document");
+    let twice = r#"{"id": null, "id": "", "provider": "", "encryption": {}}"#;
+    assert_eq!(told("x", twice.as_bytes()), "unknown");
     // With an encryption it is no status document, and without links neither.
     for json in [
         r#"{"id": "", "status": "", "links": [], "encryption": {}}"#,
