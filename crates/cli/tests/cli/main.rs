@@ -2,7 +2,10 @@
 
 mod by_file;
 mod describing;
+mod documents;
 mod encrypting;
+#[cfg(unix)]
+mod hostile;
 mod issuing;
 mod place;
 #[cfg(unix)]

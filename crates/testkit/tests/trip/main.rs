@@ -5,6 +5,7 @@ mod answers;
 mod careless;
 mod consent;
 mod damage;
+mod documents;
 mod forged;
 mod hosted;
 mod ledger;
