@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::events::{Outcome, Status};
 use crate::import::outcome;
 use crate::object::Operation;
-use crate::report::{BackupOptions, BackupReport, Counts};
+use crate::report::{BackupOptions, BackupReport, Counts, overall};
 
 /// Licenses between two looks at the cancel flag.
 const STRIDE: u64 = 1000;
@@ -68,6 +68,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     match published {
         Ok((summary, _)) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
+            failure: failure(&counts, &documents),
             counts,
             documents,
             bytes: summary.bytes,
@@ -120,12 +121,20 @@ pub(crate) fn plan(
     let replaced = medium.exists(&name).unwrap_or(false);
     Ok(BackupReport {
         path: medium.path(&name),
+        failure: failure(&counts, &documents),
         counts,
         documents,
         bytes: 0,
         encrypted: !matches!(options.encryption, Encryption::None),
         replaced,
     })
+}
+
+/// What is damaged in the store is told and not in the backup.
+fn failure(counts: &Counts, documents: &Counts) -> Option<Failure> {
+    let damaged = counts.all_failed() + documents.all_failed() > 0;
+    let failures: &[Failure] = if damaged { &[Failure::StoreCorrupt] } else { &[] };
+    overall(counts.backed_up + documents.backed_up, failures)
 }
 
 fn no_medium(folder: &Path, why: &'static str) -> Error {

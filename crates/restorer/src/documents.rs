@@ -23,6 +23,9 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Documents that are stored together.
 pub(crate) const BATCH: usize = 1000;
 
+/// A backup may hold an empty document, the store keeps none.
+const EMPTY: Outcome = Outcome::Failed(Failure::BackupCorrupt);
+
 /// Takes documents from files; with `forced` also those that are not recognized.
 pub(crate) fn import(operation: &Operation<'_>, files: &[PathBuf], forced: bool) -> Result<DocumentsReport> {
     let store = operation.open_store()?;
@@ -129,7 +132,6 @@ impl Batch {
 
     /// Stores them, and says what became of each.
     pub(crate) fn keep(self, store: &Store, now: u64) -> Result<Vec<DocumentOutcome>> {
-        // A backup may hold an empty document, the store keeps none.
         let (documents, empty): (Vec<Incoming>, Vec<Incoming>) = self
             .documents
             .into_iter()
@@ -148,12 +150,15 @@ impl Batch {
                 let note = (name != document.name).then(|| here_as(&name));
                 document.said(Outcome::AlreadyHere, note)
             }
+            Put::Repaired { .. } => {
+                let note = "it was damaged here and is whole again";
+                document.said(Outcome::Restored { slot: None }, Some(note.into()))
+            }
             _ => document.said(Outcome::Restored { slot: None }, document.note.clone()),
         });
-        let failed = Outcome::Failed(Failure::BackupCorrupt);
         let empty = empty
             .iter()
-            .map(|document| document.said(failed, Some("it is empty".into())));
+            .map(|document| document.said(EMPTY, Some("it is empty".into())));
         Ok(kept.chain(empty).collect())
     }
 
@@ -161,6 +166,9 @@ impl Batch {
     pub(crate) fn plan(self, store: &Store) -> Result<Vec<DocumentOutcome>> {
         let planned = |document: Incoming| {
             let id = DocumentId::of(&document.bytes);
+            if document.bytes.is_empty() {
+                return Ok(document.said(EMPTY, Some("it is empty".into())));
+            }
             Ok(match store.document_name(&id)? {
                 Some(name) => {
                     let note = (name != document.name).then(|| here_as(&name));

@@ -81,7 +81,7 @@ pub(crate) trait Ending {
 
 impl Ending for BackupReport {
     fn failure(&self) -> Option<Failure> {
-        None
+        self.failure
     }
 }
 

@@ -102,6 +102,8 @@ pub struct BackupReport {
     pub counts: Counts,
     /// What happened to the license documents.
     pub documents: Counts,
+    /// None: all that may leave is in it. Some: something is damaged in the store and is not in it.
+    pub failure: Option<Failure>,
     /// Length of the file.
     pub bytes: u64,
     /// It is encrypted.

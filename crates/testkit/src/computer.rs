@@ -39,7 +39,7 @@ pub trait Ending {
 
 impl Ending for BackupReport {
     fn failure(&self) -> Option<Failure> {
-        None
+        self.failure
     }
 }
 

@@ -53,7 +53,17 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
     let report = result.map_err(|error| explained(context, args, folder, error))?;
     summarize(context, &report, started);
     tell(context, &report, &reporter, args.dry_run, started);
-    Ok(())
+    match report.failure {
+        None => Ok(()),
+        Some(failure) => Err(damaged(&report, failure)),
+    }
+}
+
+fn damaged(report: &BackupReport, failure: Failure) -> Failed {
+    let lost = words::holding(report.counts.all_failed(), report.documents.all_failed());
+    let message = format!("damaged in the store, and not in the backup: {lost}");
+    Failed::new(failure, message)
+        .hint("restore from an earlier backup, or import again; then back up once more")
 }
 
 fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferry::Error) -> Failed {
@@ -112,11 +122,10 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
         ));
         reporter.name_licenses("restricted");
     }
-    if report.documents.all_failed() > 0 {
-        let lost = words::count(report.documents.all_failed(), "license document");
-        output.warning(format_args!("{lost} can't be backed up: damaged in the store"));
-        reporter.name_documents();
+    if report.failure.is_some() {
+        reporter.name_licenses(Failure::StoreCorrupt.word());
     }
+    reporter.name_documents();
     if !dry_run && !report.encrypted {
         output.hint("the backup is not encrypted: keep it where nobody else gets at it");
     }

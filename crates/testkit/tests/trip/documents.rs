@@ -245,3 +245,33 @@ fn an_import_says_what_it_left() {
     assert_eq!(report.failure, Some(Failure::NotAllStored));
     assert_eq!(here(&computer), [("note.txt".to_owned(), b"no license".to_vec())]);
 }
+
+#[test]
+fn a_document_that_is_damaged_in_the_store_is_told_and_mended() {
+    let world = World::new();
+    let old = world.computer("old laptop");
+    let bytes = put(&old, &[("a.lic", 900), ("b.lic", 900)]);
+    let (before, after) = (world.folder("before"), world.folder("after"));
+    world.back_up(&old, &before);
+    let store = rusqlite::Connection::open(old.home().join("store.sqlite")).expect("a database");
+    let alter = "UPDATE document SET bytes = zeroblob(900) WHERE name = 'a.lic'";
+    assert_eq!(store.execute(alter, []).expect("altered"), 1);
+    drop(store);
+    let ended = old.backup(&after, false, world.direct());
+    assert_eq!((ended.hresult().as_str(), ended.exit_code()), ("C00D275F", 3));
+    let counts = &ended.report().documents;
+    assert_eq!((counts.backed_up, counts.failed["store-corrupt"]), (1, 1));
+    let restored = old.restore(world.refused(&before), world.direct());
+    let counts = &restored.report().documents;
+    assert_eq!(
+        (restored.failure(), counts.restored, counts.already_here),
+        (None, 1, 1)
+    );
+    let mended = restored.events.documents().remove(0);
+    assert!(mended.why.is_some_and(|why| why.contains("whole again")));
+    assert_eq!(
+        here(&old).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>(),
+        bytes
+    );
+    world.back_up(&old, &after);
+}
