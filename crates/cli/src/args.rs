@@ -11,8 +11,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use help::command;
-pub use issuer::{IssueArgs, IssuerCommand};
-pub use mine::{ComputerCommand, ExportArgs, ImportArgs, KeyFormat, ShowArgs, TrustCommand, UseArgs};
+pub use issuer::{IssueArgs, IssuerCommand, RevokeArgs};
+pub use mine::{
+    ComputerCommand, ExportArgs, ImportArgs, KeyFormat, ReceiptsArgs, ReleaseArgs, ShowArgs, TrustCommand,
+    UseArgs,
+};
 pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
 pub use travel::{AuthorizeArgs, BackupArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs};
 
@@ -79,10 +82,12 @@ pub enum Command {
     /// Say which issuers are accepted on this computer
     #[command(subcommand)]
     Trust(TrustCommand),
-    /// Show this computer's card, or name it
+    /// Show this computer's card, name it, or give its licenses back
     #[command(subcommand)]
     Computer(ComputerCommand),
-    /// Make an issuer, and issue licenses
+    /// List what services have signed for this computer, or prove it
+    Receipts(ReceiptsArgs),
+    /// Make an issuer, issue licenses, and revoke them
     #[command(subcommand)]
     Issuer(IssuerCommand),
     /// Run a license management service

@@ -8,7 +8,10 @@ mod export;
 mod import;
 mod issuer;
 mod list;
+mod receipts;
+mod release;
 mod restore;
+mod revoke;
 mod serve;
 mod show;
 mod trust;
@@ -33,6 +36,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Use(args) => use_key::run(context, &args),
         Command::Trust(command) => trust::run(context, &command),
         Command::Computer(command) => computer::run(context, &command),
+        Command::Receipts(args) => receipts::run(context, &args),
         Command::Issuer(command) => issuer::run(context, command),
         Command::Serve(args) => serve::run(context, &args),
         Command::Demo(args) => crate::demo::run(context, &args),

@@ -21,6 +21,11 @@ impl Line {
         Self(vec![("event", event.into())])
     }
 
+    /// The same about another event.
+    pub fn rename(&mut self, event: &str) {
+        self.0[0].1 = event.into();
+    }
+
     /// With one more field.
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.push((name, value.into()));

@@ -172,6 +172,15 @@ impl Events for Reporter {
         }
     }
 
+    fn beside(&self, outcome: &LicenseOutcome) {
+        let mut line = outcome_line(outcome);
+        line.rename("beside");
+        self.output.item(&line);
+        if let Outcome::Failed(_) = outcome.outcome {
+            self.output.text(format_args!("revoked: {}", named(outcome)));
+        }
+    }
+
     fn document(&self, document: &DocumentOutcome) {
         self.output.item(&document_line(document));
         if let Some(why) = &document.why {

@@ -1,6 +1,6 @@
 //! What waits for a person: issuers to accept, consent to give. Names are shown beside what proves them.
 
-use keyferry::{ConsentNeeded, IssuerToTrust};
+use keyferry::{ConsentNeeded, IssuerToTrust, News};
 
 use crate::failed::Failed;
 use crate::output::{Line, Output};
@@ -51,6 +51,24 @@ pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeed
     }
 }
 
+/// Says what contacts with services brought beside what they were made for.
+pub fn news(output: &Output, news: &News, beside: bool) {
+    output.summarize("revoked", news.revoked);
+    news.warnings
+        .iter()
+        .for_each(|why| output.warning(keyferry_license::printable(why)));
+    if news.revoked > 0 {
+        let licenses = words::count(news.revoked, "license");
+        output.text(format_args!("{licenses} here revoked by the issuer, and removed"));
+    }
+    if beside && news.given_back > 0 {
+        let licenses = words::count(news.given_back, "license");
+        output.text(format_args!(
+            "the slots of {licenses} given back earlier are free now"
+        ));
+    }
+}
+
 /// What the word of a failure means to a person.
 pub fn reason(word: &str) -> &str {
     match word {
@@ -64,6 +82,7 @@ pub fn reason(word: &str) -> &str {
         "revoked" => "revoked by the issuer",
         "released" => "given back by this computer",
         "expired" => "expired",
+        "store-corrupt" => "damaged in the license store",
         "refused" => "the service refused",
         "canceled" => "canceled",
         "failure" => "not what it should be",

@@ -23,6 +23,7 @@ mod import;
 mod object;
 mod patience;
 mod properties;
+mod receipts;
 mod release;
 mod report;
 mod restore;
@@ -42,6 +43,7 @@ pub use http::HttpTransport;
 pub use object::{Parts, Restorer, Running};
 pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
+pub use receipts::{KeptReceipt, receipts};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
     RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,

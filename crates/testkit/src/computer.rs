@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyferry::{
-    BackupOptions, BackupReport, Failure, HResult, Parts, Patience, RestoreOptions, RestoreReport, Restorer,
-    Result, Transport,
+    BackupOptions, BackupReport, Failure, HResult, Parts, Patience, ReleaseOptions, ReleaseReport,
+    RestoreOptions, RestoreReport, Restorer, Result, Selection, Transport,
 };
 use keyferry_license::{Card, ContentKey, PLAY, Thumbprint, Verified};
 use keyferry_store::{FileGuard, MachineIdentity, Store};
@@ -38,6 +38,12 @@ pub trait Ending {
 }
 
 impl Ending for BackupReport {
+    fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+}
+
+impl Ending for ReleaseReport {
     fn failure(&self) -> Option<Failure> {
         self.failure
     }
@@ -167,6 +173,39 @@ impl Computer {
     pub fn restore(&self, options: RestoreOptions, transport: Arc<dyn Transport>) -> Ended<RestoreReport> {
         let events = Arc::new(Recorder::default());
         let running = self.restorer(transport).restore(options, events.clone());
+        let result = running.and_then(|running| running.wait());
+        Ended { result, events }
+    }
+
+    /// Gives these licenses back, or all, by a person who agrees to everything.
+    pub fn release(
+        &self,
+        licenses: Option<&[Issued]>,
+        transport: Arc<dyn Transport>,
+    ) -> Ended<ReleaseReport> {
+        let named = |licenses: &[Issued]| Selection::These {
+            licenses: licenses.iter().map(|one| one.grant.license).collect(),
+            key_ids: Vec::new(),
+        };
+        let options = ReleaseOptions {
+            selection: licenses.map_or(Selection::All, named),
+            individualize: true,
+        };
+        self.release_as(options, transport)
+    }
+
+    /// Gives licenses back as these options say.
+    pub fn release_as(&self, options: ReleaseOptions, transport: Arc<dyn Transport>) -> Ended<ReleaseReport> {
+        let events = Arc::new(Recorder::default());
+        let running = self.restorer(transport).release(options, events.clone());
+        let result = running.and_then(|running| running.wait());
+        Ended { result, events }
+    }
+
+    /// Takes the answers of a file.
+    pub fn take_answers(&self, answers: &Path, transport: Arc<dyn Transport>) -> Ended<RestoreReport> {
+        let events = Arc::new(Recorder::default());
+        let running = self.restorer(transport).restore_answer(answers, events.clone());
         let result = running.and_then(|running| running.wait());
         Ended { result, events }
     }

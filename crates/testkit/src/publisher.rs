@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keyferry_license::{
     BACKUP, Card, ContentKey, Grant, IssuerKey, KeyId, LICENSES_IN_A_BLOCK, LicenseFile, LicenseId, Limits,
-    PLAY, Right, Rights, Text, Thumbprint, Verified, random,
+    PLAY, Revocation, RevocationList, Right, Rights, Text, Thumbprint, Verified, random,
 };
 
 use crate::world::NOW;
@@ -132,6 +132,17 @@ impl Publisher {
         };
         let grant = grant.sign(self.key.signing()).expect("a good grant");
         Issued { grant, key }
+    }
+
+    /// Signs the revocation list of this number.
+    pub fn revoke(&self, number: u64, entries: Vec<Revocation>) -> Verified<RevocationList> {
+        let list = RevocationList {
+            issuer: self.root(),
+            number,
+            nonce: None,
+            entries,
+        };
+        list.sign(self.key.signing()).expect("a good list")
     }
 
     /// Writes licenses to a `.license` file for a computer.

@@ -22,6 +22,7 @@ type Hook = Box<dyn Fn(Seen<'_>) + Send + Sync>;
 pub struct Recorder {
     statuses: Mutex<Vec<Status>>,
     outcomes: Mutex<Vec<LicenseOutcome>>,
+    besides: Mutex<Vec<LicenseOutcome>>,
     documents: Mutex<Vec<DocumentOutcome>>,
     hook: Option<Hook>,
 }
@@ -48,6 +49,11 @@ impl Recorder {
     /// All that was told of license documents so far.
     pub fn documents(&self) -> Vec<DocumentOutcome> {
         lock(&self.documents).clone()
+    }
+
+    /// What was told of licenses that the operation was not about.
+    pub fn besides(&self) -> Vec<LicenseOutcome> {
+        lock(&self.besides).clone()
     }
 
     /// How many licenses came to this outcome.
@@ -96,6 +102,10 @@ impl Events for Recorder {
     fn outcome(&self, outcome: &LicenseOutcome) {
         lock(&self.outcomes).push(outcome.clone());
         self.call(Seen::Outcome(outcome));
+    }
+
+    fn beside(&self, outcome: &LicenseOutcome) {
+        lock(&self.besides).push(outcome.clone());
     }
 
     fn document(&self, document: &DocumentOutcome) {

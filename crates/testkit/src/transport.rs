@@ -84,6 +84,10 @@ impl Transport for Direct {
         traffic.exchanges.push((request.to_vec(), answer.clone()));
         Ok(answer)
     }
+
+    fn post_list(&self, base: &str, list: &[u8]) -> Result<Vec<u8>, TransportError> {
+        Ok(self.at(base)?.take_list(list, self.clock.now()).encode())
+    }
 }
 
 /// How a way misbehaves. What is said of a request concerns requests to restore; others pass.

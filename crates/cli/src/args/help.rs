@@ -9,7 +9,10 @@ use super::Cli;
 /// Each command stands in one group; a test holds that.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Move", &["backup", "restore", "verify", "list", "authorize"]),
-    ("Mine", &["import", "export", "show", "use", "trust", "computer"]),
+    (
+        "Mine",
+        &["import", "export", "show", "use", "trust", "computer", "receipts"],
+    ),
     ("Issuers", &["issuer"]),
     ("Operators", &["serve"]),
     ("More", &["demo", "completions"]),

@@ -34,6 +34,39 @@ pub enum IssuerCommand {
     },
     /// Issue licenses to a computer; needs no network
     Issue(Box<IssueArgs>),
+    /// Take licenses back: sign the next revocation list and send it to the service
+    ///
+    /// Each list is kept in the issuer's folder before it is sent, because lists are numbered without gaps. Without
+    /// anything to revoke, lists that the service does not have are sent again. A list can't be taken back.
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `issuer revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The issuer's folder
+    pub dir: PathBuf,
+    /// The card of the service that decides about the licenses
+    #[arg(long, value_name = "CARD")]
+    pub service: PathBuf,
+    /// License IDs
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub license: Vec<LicenseId>,
+    /// All licenses for these key IDs, issued before or later
+    #[arg(long, value_name = "KEY_ID", num_args = 1..)]
+    pub key_id: Vec<KeyId>,
+    /// All licenses of these subjects, issued before or later
+    #[arg(long, num_args = 1..)]
+    pub subject: Vec<String>,
+    /// All licenses of this issuer, issued before or later
+    #[arg(long, conflicts_with_all = ["license", "key_id", "subject"])]
+    pub all: bool,
+    /// Write the signed list to this file too
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
 }
 
 /// Arguments of `issuer issue`.

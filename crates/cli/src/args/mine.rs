@@ -125,4 +125,41 @@ pub enum ComputerCommand {
         /// What people shall call it
         new: Option<String>,
     },
+    /// Give licenses back: they leave this computer for good, and then their slots are free for another
+    ///
+    /// This computer forgets first what would bring them back without a service: no backup, no .license file and no
+    /// copied store does that any more. Restoring a backup here takes a slot again. While a service can't be reached the
+    /// licenses are gone here all the same, and it is told at the next contact, or by this command without a name.
+    Release(ReleaseArgs),
+}
+
+/// Arguments of `computer release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// License IDs or key IDs; none sends what waits for its service
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All licenses on this computer
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Say what would be given back, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Agree that the services come to know this computer: without that they can't be told
+    #[arg(long)]
+    pub individualize: bool,
+}
+
+/// Arguments of `receipts`.
+#[derive(Debug, Args)]
+pub struct ReceiptsArgs {
+    #[command(subcommand)]
+    pub command: Option<ReceiptsCommand>,
+}
+
+/// The commands of `receipts`.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptsCommand {
+    /// Check signatures and hashes of all receipts, without a network
+    Verify,
 }

@@ -1,4 +1,4 @@
-//! `keyferry computer`: this computer's card and name.
+//! `keyferry computer`: this computer's card and name; giving licenses back has a file of its own.
 
 use crate::args::ComputerCommand;
 use crate::cards;
@@ -8,8 +8,12 @@ use crate::output::Line;
 
 /// Runs one of its commands.
 pub fn run(context: &Context, command: &ComputerCommand) -> Result<()> {
+    if let ComputerCommand::Release(args) = command {
+        return super::release::run(context, args);
+    }
     let store = context.store()?;
     match command {
+        ComputerCommand::Release(_) => Ok(()),
         ComputerCommand::Card { output, overwrite } => {
             cards::write(&context.output, &store.card()?, output.as_deref(), *overwrite)
         }

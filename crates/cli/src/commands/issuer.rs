@@ -18,8 +18,8 @@ use crate::output::{Line, Output};
 use crate::signals::{self, Interrupted};
 use crate::words;
 
-const KEY: &str = "issuer.key";
-const CARD: &str = "issuer.card";
+pub(super) const KEY: &str = "issuer.key";
+pub(super) const CARD: &str = "issuer.card";
 /// A line of JSON is at most this many bytes long.
 const LINE_LIMIT: u64 = 64 * 1024;
 
@@ -36,6 +36,7 @@ pub fn run(context: &Context, command: IssuerCommand) -> Result<()> {
             cards::write(&context.output, &card, output.as_deref(), overwrite)
         }
         IssuerCommand::Issue(args) => issue(&context.output, *args),
+        IssuerCommand::Revoke(args) => super::revoke::run(context, &args),
     }
 }
 

@@ -126,6 +126,7 @@ fn tell(
     for damage in &report.damage {
         output.warning(keyferry_license::printable(damage));
     }
+    waiting::news(output, &report.news, true);
     let would = if dry_run { "would be " } else { "" };
     let seconds = format!(" ({:.2} s)", started.elapsed().as_secs_f64());
     let seconds = if dry_run { "" } else { seconds.as_str() };

@@ -8,6 +8,8 @@ mod encrypting;
 mod hostile;
 mod issuing;
 mod place;
+mod release;
+mod revoke;
 #[cfg(unix)]
 mod terminal;
 mod trip;

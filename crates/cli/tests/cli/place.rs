@@ -156,13 +156,22 @@ impl Place {
 
     /// The same with more arguments.
     pub fn serve_with(&self, more: &[&str]) -> Served {
+        self.start("127.0.0.1:0", more)
+    }
+
+    /// The same as before, where it listened before.
+    pub fn serve_at(&self, address: &str) -> Served {
+        self.start(address, &[])
+    }
+
+    fn start(&self, listen: &str, more: &[&str]) -> Served {
         let args = [
             "--json",
             "serve",
             "--dir",
             "svc",
             "--listen",
-            "127.0.0.1:0",
+            listen,
             "--name",
             "Harbor Licenses",
         ];
