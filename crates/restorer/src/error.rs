@@ -204,7 +204,7 @@ pub(crate) fn of_store(error: &keyferry_store::Error) -> Failure {
     match error {
         E::OtherMachine { .. } | E::ForeignStore { .. } => Failure::OtherComputer,
         E::CheckpointFailed { .. } => Failure::CheckpointFailed,
-        E::Damaged { .. } | E::DamagedLicense { .. } => Failure::StoreCorrupt,
+        E::Damaged { .. } | E::DamagedLicense { .. } | E::DamagedDocument { .. } => Failure::StoreCorrupt,
         E::Busy { .. } => Failure::Busy,
         E::NotPending => Failure::BadRequestId,
         _ => Failure::StoreError,

@@ -268,15 +268,16 @@ impl Body {
         found.map(|row| row.key.0.clone())
     }
 
-    /// Keeps a return key; the oldest of more than sixteen goes.
+    /// Keeps a return key beside the sixteen newest others. The oldest goes only with the next one: a backup that fails
+    /// takes its own key back and has cost no other.
     pub fn add_return_key(&mut self, backup: [u8; 16], key: &Secret32) {
         self.remove_return_key(&backup);
+        let too_many = self.return_keys.len().saturating_sub(RETURN_KEYS);
+        self.return_keys.drain(..too_many);
         self.return_keys.push(ReturnKey {
             backup: backup.into(),
             key: Secret(key.clone()),
         });
-        let too_many = self.return_keys.len().saturating_sub(RETURN_KEYS);
-        self.return_keys.drain(..too_many);
     }
 
     /// Forgets the return key of one backup.

@@ -182,8 +182,8 @@ impl Store {
         })
     }
 
-    /// Keeps the return key of a backup, before the backup gets its name; durable when this returns. The sixteen
-    /// newest are kept.
+    /// Keeps the return key of a backup, before the backup gets its name; durable when this returns. Beside it
+    /// the sixteen newest are kept.
     pub fn add_return_key(&self, backup: [u8; 16], key: &Secret32) -> Result<()> {
         self.change(|body, _| {
             body.add_return_key(backup, key);
