@@ -64,12 +64,16 @@ pub fn title(kind: &str) -> String {
 
 /// A document here, as a line of JSON.
 pub fn line(document: &DocumentInfo) -> Line {
+    elsewhere(&document.id, &document.name, &document.kind, document.size).with("time", document.time)
+}
+
+/// The same of one in a file or in a backup.
+pub fn elsewhere(id: &DocumentId, name: &str, kind: &str, size: u64) -> Line {
     Line::new("license-document")
-        .with("document", document.id.to_string())
-        .with("name", printable(&document.name))
-        .with("kind", printable(&document.kind))
-        .with("bytes", document.size)
-        .with("time", document.time)
+        .with("document", id.to_string())
+        .with("name", printable(name))
+        .with("kind", printable(kind))
+        .with("bytes", size)
 }
 
 /// A document here, as a line of a list.

@@ -45,7 +45,7 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A license ID or key ID of a license here, the digest of a license document, or a file: a card, a .license file,
-    /// a backup
+    /// a backup, a license document
     #[arg(value_name = "ID|FILE")]
     pub what: PathBuf,
 }

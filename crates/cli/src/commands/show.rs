@@ -1,10 +1,13 @@
 //! `keyferry show`: everything that a license, a license document, a card, a `.license` file or a backup says.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use keyferry_archive::{FooterState, Item, Record};
+use keyferry_archive::{Assembler, FooterState, Item, Record};
+use keyferry_license::document::{DOCUMENT_LIMIT, DocumentId, DocumentKind, plain_name, recognize};
 use keyferry_license::usage::UsageState;
-use keyferry_license::{CardKind, Grant, KeyId, LicenseFile, LicenseId, Right, Verified};
+use keyferry_license::{CardKind, Grant, KeyId, LicenseFile, LicenseId, Right, Verified, printable};
 use keyferry_store::{DocumentInfo, Store, StoredLicense};
 
 use crate::args::ShowArgs;
@@ -92,17 +95,45 @@ fn license_here(context: &Context, store: &Store, stored: &StoredLicense) -> Res
 }
 
 fn document_here(output: &Output, document: &DocumentInfo) {
-    let name = keyferry_license::printable(&document.name);
-    output.text(format_args!("license document {name}"));
-    output.text(format_args!(
-        "  kind        {}",
-        document_id::title(&document.kind)
-    ));
-    output.text(format_args!("  size        {}", words::size(document.size)));
-    output.text(format_args!("  digest      {} (SHA-256)", document.id));
+    document_text(
+        output,
+        &document.name,
+        &document.kind,
+        document.size,
+        &document.id,
+    );
     output.text(format_args!("  came        {}", words::time(document.time)));
-    output.text("  understood  no: it is kept, backed up and restored byte for byte");
     output.event(&document_id::line(document));
+}
+
+fn document_text(output: &Output, name: &str, kind: &str, size: u64, id: &DocumentId) {
+    output.text(format_args!("license document {}", printable(name)));
+    output.text(format_args!("  kind        {}", document_id::title(kind)));
+    output.text(format_args!("  size        {}", words::size(size)));
+    output.text(format_args!("  digest      {id} (SHA-256)"));
+    output.text("  understood  no: it is kept, backed up and restored byte for byte");
+}
+
+/// A document that is not, or not yet, on this computer.
+fn document_elsewhere(output: &Output, name: &str, kind: &str, bytes: &[u8]) {
+    let (id, size) = (DocumentId::of(bytes), bytes.len() as u64);
+    document_text(output, name, kind, size, &id);
+    output.item(&document_id::elsewhere(&id, name, kind, size));
+}
+
+/// Is this file a license document of another system? Any error is left to those who look next.
+fn document_file(path: &Path) -> Option<(String, DocumentKind, Vec<u8>)> {
+    let limit = DOCUMENT_LIMIT as u64;
+    let mut bytes = Vec::new();
+    let about = path.metadata().ok().filter(|about| about.len() <= limit)?;
+    if !about.is_file() {
+        return None;
+    }
+    let file = File::open(path).ok()?;
+    file.take(limit + 1).read_to_end(&mut bytes).ok()?;
+    let name = plain_name(path.file_name()?.as_encoded_bytes());
+    let kind = recognize(&name, &bytes).ok()?;
+    Some((name, kind, bytes))
 }
 
 fn left_of(right: &Right, state: &UsageState) -> String {
@@ -167,6 +198,10 @@ fn grant_line(grant: &Grant) -> Line {
 }
 
 fn file(output: &Output, path: &Path) -> Result<()> {
+    if let Some((name, kind, bytes)) = document_file(path) {
+        document_elsewhere(output, &name, kind.name(), &bytes);
+        return Ok(());
+    }
     match document::open(path)? {
         Document::Card(card) => cards::show(output, &card, now()),
         Document::Backup(mut reader) => {
@@ -268,13 +303,24 @@ fn backup(output: &Output, backup: &Backup) {
     }
 }
 
-/// Each grant that one of the issuers in the header signed; what is damaged is said where it stands.
+/// Each document, and each grant that one of the issuers in the header signed; what is damaged is said where it stands.
 fn licenses_of_backup(output: &Output, backup: &mut Backup) -> Result<()> {
     let issuers = backup.header().issuers.clone();
-    let mut records = backup.records()?;
+    let (mut records, mut assembler) = (backup.records()?, Assembler::new());
     while let Some(item) = records.next_item() {
         if output.is_closed() {
             break;
+        }
+        let assembled = assembler.push(&item);
+        if let Some(broken) = &assembled.broken {
+            output.warning(format_args!(
+                "license document {}: {}",
+                printable(&broken.name),
+                broken.why
+            ));
+        }
+        if let Some(document) = &assembled.whole {
+            document_elsewhere(output, &document.name, &document.kind, &document.bytes);
         }
         let license = match item {
             Item::Record(Record::License(license)) => license,

@@ -301,3 +301,22 @@ fn a_backup_says_how_many_documents_it_holds() {
         ran.stdout
     );
 }
+
+#[test]
+fn documents_in_files_and_in_backups_are_shown() {
+    let (place, books) = with_books();
+    let (name, bytes) = books.iter().next().expect("a book");
+    let file = place.json(&["show", &format!("books/{name}")]);
+    let line = file.of("license-document")[0];
+    assert_eq!(
+        (text(line, "name"), text(line, "kind"), &line["bytes"]),
+        (name.as_str(), "lcp", &bytes.len().into())
+    );
+    fs::create_dir(place.path("stick")).expect("a folder");
+    let saved = place.json(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let backup = place.json(&["show", text(saved.summary(), "path")]);
+    assert_eq!(
+        (backup.exit, backup.of("license-document").len()),
+        (0, books.len())
+    );
+}
