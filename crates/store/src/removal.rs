@@ -72,8 +72,8 @@ impl Store {
 
     /// Obeys revocation lists, in their order, in one transaction: what they name is removed and stays away, whether
     /// it was here or not; their numbers are kept; and so are the requests that acknowledge them. Return keys are
-    /// forgotten first where a license was here. Lists that were obeyed before change nothing. Gives back what was
-    /// removed. [`Error::RevocationGap`] when a list is missing between two; then nothing changed.
+    /// forgotten first where a license was here, or may have been in a store before this one. Lists that were obeyed
+    /// before change nothing. Gives back what was removed. [`Error::RevocationGap`] when a list is missing between two; then nothing changed.
     pub fn revoke(
         &self,
         lists: &[Verified<RevocationList>],
@@ -81,7 +81,7 @@ impl Store {
         now: u64,
     ) -> Result<Vec<(Thumbprint, LicenseId)>> {
         self.write_counted(true, |db| {
-            let (mut removed, mut news) = (Vec::new(), false);
+            let (mut removed, mut news, mut earlier) = (Vec::new(), false, false);
             for list in lists {
                 let issuer = licenses::number_issuer(db, &self.path, &list.issuer)?;
                 let seen = revocations::seen(db, &self.path, issuer)?;
@@ -97,11 +97,12 @@ impl Store {
                 }
                 let here = self.matching(db, issuer, &list.entries)?;
                 removed.extend(here.into_iter().map(|license| (list.issuer, license)));
+                earlier |= list.entries.iter().any(|entry| self.may_have_held(entry));
                 self.keep_away(db, issuer, &list.entries, now)?;
                 revocations::set_seen(db, &self.path, issuer, list.number)?;
                 news = true;
             }
-            if !removed.is_empty() {
+            if !removed.is_empty() || earlier {
                 self.forget_return_keys()?;
                 self.bury_in(db, &removed, Tombstone::Revoked, now)?;
             }
@@ -125,6 +126,14 @@ impl Store {
         match licenses::find_issuer(&self.db, &self.path, issuer)? {
             Some(issuer) => self.matching(&self.db, issuer, entries),
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// May a store before this one have held what this entry names? Tombstones die with a store, return keys don't.
+    fn may_have_held(&self, entry: &Revocation) -> bool {
+        match entry {
+            Revocation::License(license) => *license <= self.floor_taken,
+            _ => self.floor_taken != LicenseId::default(),
         }
     }
 

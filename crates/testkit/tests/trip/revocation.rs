@@ -131,6 +131,31 @@ fn a_return_seal_does_not_bring_back_what_the_store_was_told_of() {
 }
 
 #[test]
+fn a_list_that_came_while_the_store_was_lost_kills_the_return_seals() {
+    let world = World::new();
+    let (old, issued, stick) = world.backed_up(2);
+    let other = world.computer("other");
+    world.issue(&other, &keyferry_testkit::Wanted::many(1, None));
+    let lure = world.folder("lure");
+    world.back_up(&other, &lure);
+    old.lose_store();
+    revoke(&world, 1, licenses(&issued[..1]));
+    assert_eq!(world.restore(&old, &lure).failure(), None);
+    // The tombstone dies with this store too.
+    old.lose_store();
+    let down = world.restore_bent(&old, &stick, Fault::Down);
+    assert_eq!(
+        (down.failure(), old.opens(&issued)),
+        (Some(Failure::ServiceUnavailable), 0)
+    );
+    let ended = world.restore(&old, &stick);
+    assert_eq!(
+        (ended.exit_code(), old.opens(&issued), old.opens(&issued[..1])),
+        (3, 1, 0)
+    );
+}
+
+#[test]
 fn lists_that_are_altered_or_missing_are_told_and_remove_nothing() {
     fn flipped(mut answer: Answer) -> Option<Answer> {
         let lists = answer.lists.as_mut().expect("lists");
