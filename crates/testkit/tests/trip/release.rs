@@ -6,7 +6,7 @@ use std::path::Path;
 use keyferry::{Failure, Outcome, ReleaseOptions, RestoreOptions, Selection, authorize};
 use keyferry_license::Thumbprint;
 use keyferry_protocol::{Answer, Change, Receipt, kind};
-use keyferry_store::{LastReceipt, Store};
+use keyferry_store::{Arrival, LastReceipt, NewLicense, Store};
 use keyferry_testkit::{Computer, Fault, Issued, NOW, World, kind_of};
 
 use crate::ledger;
@@ -272,4 +272,124 @@ fn what_is_not_here_is_named_and_nothing_leaves() {
     let error = ended.result.expect_err("it is not here").to_string();
     assert!(error.contains(&foreign[0].grant.license.to_string()), "{error}");
     assert_eq!(old.opens(&issued), 1);
+}
+
+#[test]
+fn by_file_too_the_release_leads() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2);
+    let new = restored(&world, "new laptop", &stick);
+    world.service_clock.set(NOW + 10);
+    new.release(None, world.bent(Fault::Down));
+    let (requests, answers) = (world.path("requests"), world.path("answers"));
+    let by_file = RestoreOptions {
+        request_out: Some(requests.clone()),
+        ..world.refused(&stick)
+    };
+    let written = new.restore(by_file, world.bent(Fault::Down));
+    assert_eq!(written.report().requests_out, 2, "a release and a restore");
+    world.service_clock.set(NOW + 20);
+    let direct = world.direct();
+    let way: std::sync::Arc<dyn keyferry::Transport> = direct.clone();
+    authorize(&way, &requests, &answers).expect("carried");
+    let kinds: Vec<String> = direct
+        .traffic()
+        .exchanges
+        .iter()
+        .map(|(request, _)| kind_of(request))
+        .collect();
+    assert_eq!(kinds, [kind::RELEASE, kind::RESTORE]);
+    let taken = new.take_answers(&answers, world.bent(Fault::Down));
+    assert_eq!(taken.report().news.given_back, 2);
+    assert!(new.store().pending(Some(kind::RELEASE)).unwrap().is_empty());
+    assert_eq!(
+        changes(&world, &issued[0])[..2],
+        [(Change::Take, 2), (Change::Release, 2)]
+    );
+    // Whether they came by file or are asked for again: not without a row of their own.
+    assert_eq!(world.restore(&new, &stick).failure(), None);
+    let expected = [(Change::Take, 2), (Change::Release, 2), (Change::Take, 2)];
+    assert_eq!(
+        (changes(&world, &issued[0]), new.opens(&issued)),
+        (expected.to_vec(), 2)
+    );
+}
+
+#[test]
+fn a_release_that_waits_frees_no_slot_of_what_is_here_again() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2);
+    let new = restored(&world, "new laptop", &stick);
+    world.service_clock.set(NOW + 10);
+    new.release(None, world.bent(Fault::Down));
+    let back = NewLicense {
+        grant: issued[0].grant.clone(),
+        key: issued[0].key.clone(),
+        arrival: Arrival::Receipt,
+    };
+    new.store().insert(&[back]).expect("in");
+    let none = ReleaseOptions {
+        selection: Selection::These {
+            licenses: Vec::new(),
+            key_ids: Vec::new(),
+        },
+        individualize: false,
+    };
+    let ended = new.release_as(none, world.direct());
+    assert_eq!((ended.failure(), ended.report().counts.released), (None, 1));
+    assert_eq!(changes(&world, &issued[0]), [(Change::Take, 2)]);
+    assert_eq!(
+        changes(&world, &issued[1]),
+        [(Change::Take, 2), (Change::Release, 2)]
+    );
+    assert_eq!(new.opens(&issued), 1);
+}
+
+#[test]
+fn receipts_prove_what_was_signed_and_nothing_else() {
+    let world = World::new();
+    let (_, _, stick) = world.backed_up(3);
+    let new = restored(&world, "new laptop", &stick);
+    world.service_clock.set(NOW + 10);
+    assert_eq!(new.release(None, world.direct()).failure(), None);
+    let read = || {
+        let mut all = Vec::new();
+        keyferry::receipts(&new.store(), |receipt| {
+            all.push(receipt);
+            Ok(())
+        })
+        .expect("read");
+        all
+    };
+    let all = read();
+    let kinds: Vec<&str> = all.iter().map(|receipt| receipt.kind.as_str()).collect();
+    assert_eq!(kinds, [kind::RESTORE, kind::RELEASE]);
+    assert!(
+        all.iter()
+            .all(|receipt| receipt.findings.is_empty() && receipt.rows == 3)
+    );
+    let store = rusqlite::Connection::open(new.home().join("store.sqlite")).expect("opened");
+    let bytes: Vec<u8> = store
+        .query_row("SELECT bytes FROM receipt WHERE kind = 'release'", [], |row| {
+            row.get(0)
+        })
+        .expect("a receipt");
+    for at in (0..bytes.len()).step_by(23) {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        let update = "UPDATE receipt SET bytes = ?1 WHERE kind = 'release'";
+        store.execute(update, [altered]).expect("altered");
+        let all = read();
+        assert!(
+            all[0].findings.is_empty() && !all[1].findings.is_empty(),
+            "byte {at}"
+        );
+    }
+    store
+        .execute(
+            "UPDATE receipt SET bytes = ?1, time = time + 1 WHERE kind = 'release'",
+            [bytes],
+        )
+        .expect("altered");
+    assert!(read()[1].findings[0].contains("another request, time or kind"));
 }
