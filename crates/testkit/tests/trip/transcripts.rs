@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keyferry::RestoreOptions;
+use keyferry::{ReleaseOptions, RestoreOptions, Selection};
 use keyferry_protocol::kind;
 use keyferry_testkit::{Computer, Ended, Ending, Fault, Wanted, World, files_below};
 
@@ -60,6 +60,22 @@ const STORIES: &[(&str, Story)] = &[
         let old = old_laptop(world);
         let _running = old.store().operation_lock().expect("free");
         backup(world, &old, &world.folder("stick"))
+    }),
+    ("release", |world| {
+        told(&old_laptop(world).release(None, world.direct()))
+    }),
+    ("release-needs-consent", |world| {
+        let options = ReleaseOptions {
+            selection: Selection::All,
+            individualize: false,
+        };
+        told(&old_laptop(world).release_as(options, world.direct()))
+    }),
+    ("release-service-down", |world| {
+        let second = world.computer("second");
+        let (_, _, stick) = world.backed_up(2);
+        world.restore(&second, &stick);
+        told(&second.release(None, world.bent(Fault::Down)))
     }),
     ("restore-already-here", |world| {
         let (old, _, stick) = world.backed_up(2);
@@ -230,5 +246,5 @@ fn every_transcript_has_its_story_and_says_what_happens() {
     }
     let stories: BTreeSet<String> = STORIES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(named, stories);
-    assert_eq!(named.len(), 27);
+    assert_eq!(named.len(), 30);
 }
