@@ -149,6 +149,10 @@ impl Services {
         self.links.values().any(|link| matches!(link, Link::Up { .. }))
     }
 
+    pub(crate) fn is_up(&self, root: &Thumbprint) -> bool {
+        matches!(self.links.get(root), Some(Link::Up { .. }))
+    }
+
     pub(crate) fn link(&self, root: &Thumbprint) -> Option<&Link> {
         self.links.get(root)
     }

@@ -9,7 +9,7 @@ use super::batch;
 use super::connect::Services;
 use super::rows::{CHUNK, Chunks, Row};
 use super::source::Backup;
-use super::survey::{Ground, Way, are_here};
+use super::survey::{Ground, Way, presences};
 use super::told::Told;
 use crate::code::Failure;
 use crate::error::Result;
@@ -40,10 +40,15 @@ pub(crate) fn run(
         told.lost(chunk.lost, chunk.damage);
         let kept = chunk.documents.keep(store, operation.now())?;
         told.documents(operation, kept.into_iter().chain(chunk.broken));
-        let here = are_here(store, &chunk.rows)?;
+        let presences = presences(store, &chunk.rows)?;
         let mut returns = Vec::new();
-        for (row, here) in chunk.rows.into_iter().zip(here) {
-            match ground.way(&row, here) {
+        for (row, presence) in chunk.rows.into_iter().zip(presences) {
+            match ground.way(&row, presence) {
+                // A service that is asked anyway has a page about it.
+                Way::Closed(Failure::Revoked) if services.is_up(&row.grant.claim().service) => {
+                    let service = row.grant.claim().service;
+                    waiting.entry(service).or_default().push(row);
+                }
                 Way::Here => told.say(operation, outcome(row.grant.claim(), Outcome::AlreadyHere, None)),
                 Way::Return => returns.push(row),
                 Way::Service(service) => waiting.entry(service).or_default().push(row),

@@ -109,10 +109,12 @@ impl Ground {
         Ok(())
     }
 
-    pub(crate) fn way(&self, row: &Row, here: bool) -> Way {
+    pub(crate) fn way(&self, row: &Row, presence: Presence) -> Way {
         let grant = row.grant.claim();
-        if here {
+        if presence == Presence::Here {
             Way::Here
+        } else if presence == Presence::Revoked {
+            Way::Closed(Failure::Revoked)
         } else if !self.issuers.contains_key(&grant.issuer) {
             Way::Closed(Failure::IssuerNotAccepted)
         } else if self.returning.is_some() && row.returning.is_some() {
@@ -183,9 +185,9 @@ impl Survey {
             survey.lost += chunk.lost;
             survey.documents += chunk.documents.documents.len() as u64;
             survey.broken += chunk.broken.len() as u64;
-            let here = are_here(store, &chunk.rows)?;
-            for (row, here) in chunk.rows.iter().zip(here) {
-                let way = ground.way(row, here);
+            let presences = presences(store, &chunk.rows)?;
+            for (row, presence) in chunk.rows.iter().zip(presences) {
+                let way = ground.way(row, presence);
                 survey.count(row.grant.claim(), way);
                 if let Some((told, waiting)) = &mut tell {
                     told.say(operation, outcome(row.grant.claim(), planned(way, waiting), None));
@@ -269,16 +271,9 @@ impl Survey {
     }
 }
 
-/// Which of these licenses are in the store.
-pub(crate) fn are_here(store: &Store, rows: &[Row]) -> Result<Vec<bool>> {
-    let names = rows
-        .iter()
-        .map(|row| (&row.grant.claim().issuer, &row.grant.claim().license));
-    Ok(store
-        .presence(names)?
-        .into_iter()
-        .map(|presence| presence == Presence::Here)
-        .collect())
+/// What the store knows of these licenses.
+pub(crate) fn presences(store: &Store, rows: &[Row]) -> Result<Vec<Presence>> {
+    Ok(store.presence_of(rows.iter().map(|row| row.grant.claim()))?)
 }
 
 fn planned(way: Way, waiting: &[Thumbprint]) -> Outcome {

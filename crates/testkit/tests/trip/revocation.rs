@@ -125,8 +125,11 @@ fn a_return_seal_does_not_bring_back_what_the_store_was_told_of() {
         .publisher
         .revoke(1, vec![Revocation::KeyId(issued[0].grant.key_id)]);
     old.store().revoke(&[list], &[], 0).expect("obeyed");
-    let ended = world.restore_bent(&old, &stick, Fault::Down);
-    assert_ne!(ended.failure(), None);
+    let transport = world.direct();
+    let ended = old.restore(world.refused(&stick), transport.clone());
+    assert_eq!((ended.hresult().as_str(), ended.exit_code()), ("C00D275F", 3));
+    assert_eq!(ended.report().counts.failed["revoked"], 1);
+    assert_eq!(transport.traffic().connections(), 0, "nobody has to be asked");
     assert_eq!((old.opens(&issued), old.opens(&issued[..1])), (1, 0));
 }
 
