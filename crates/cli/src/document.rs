@@ -51,7 +51,7 @@ pub fn holds_licenses(path: &Path) -> std::io::Result<bool> {
 
 /// Opens a backup.
 pub fn open_backup(path: &Path) -> Result<Backup> {
-    let file = File::open(path).map_err(|e| Failed::file("read", path, &e))?;
+    let file = keyferry::open_regular(path).map_err(|e| Failed::file("read", path, &e))?;
     Reader::open(BufReader::new(file)).map_err(|error| match error {
         keyferry_archive::Error::NotABackup { .. } => {
             let message = format!(
@@ -78,7 +78,7 @@ pub struct Blocks {
 
 impl Blocks {
     fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Failed::file("read", path, &e))?;
+        let file = keyferry::open_regular(path).map_err(|e| Failed::file("read", path, &e))?;
         Ok(Self {
             path: path.to_owned(),
             blocks: armor::Blocks::new(armor::LICENSE, BufReader::new(file)),
@@ -110,7 +110,7 @@ fn kind(path: &Path) -> std::io::Result<Kind> {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
     let mut head = zeroize::Zeroizing::new(Vec::with_capacity(HEAD as usize));
-    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    keyferry::open_regular(path)?.take(HEAD).read_to_end(&mut head)?;
     let label = head
         .split(|byte| *byte == b'\n')
         .find_map(|line| line.strip_prefix(b"-----BEGIN "));

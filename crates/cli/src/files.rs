@@ -17,7 +17,7 @@ const SMALL: u64 = 256 * 1024;
 /// Reads a file of bounded length into memory that is wiped.
 pub fn read_small(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let failed = |e: io::Error| Failed::file("read", path, &e);
-    let file = File::open(path).map_err(failed)?;
+    let file = keyferry::open_regular(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(Failed::file("read", path, &io::ErrorKind::IsADirectory.into()));
     }

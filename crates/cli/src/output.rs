@@ -113,7 +113,7 @@ impl Output {
     /// A line of a result, for people; nothing in JSON mode.
     pub fn text(&self, line: impl std::fmt::Display) {
         if !self.json {
-            self.write(|out| writeln!(out, "{line}"));
+            self.write(|out| writeln!(out, "{}", shown(line)));
         }
     }
 
@@ -161,7 +161,7 @@ impl Output {
     pub fn note(&self, text: impl std::fmt::Display) {
         if self.is_chatty() {
             self.flush();
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", shown(text));
         }
     }
 
@@ -176,7 +176,7 @@ impl Output {
             self.event(&Line::new("warning").with("message", text.to_string()));
         } else {
             self.flush();
-            let _ = writeln!(io::stderr(), "keyferry: warning: {text}");
+            let _ = writeln!(io::stderr(), "keyferry: warning: {}", shown(text));
         }
     }
 
@@ -219,9 +219,9 @@ impl Output {
             ("", "")
         };
         let mut stderr = io::stderr().lock();
-        let _ = writeln!(stderr, "keyferry: {red}error:{plain} {}", failed.message);
+        let _ = writeln!(stderr, "keyferry: {red}error:{plain} {}", shown(&failed.message));
         for hint in &failed.hints {
-            let _ = writeln!(stderr, "keyferry: hint: {hint}");
+            let _ = writeln!(stderr, "keyferry: hint: {}", shown(hint));
         }
     }
 
@@ -273,6 +273,13 @@ impl Output {
         // What was written before a panic elsewhere is still true.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Text that may carry names from outside, such as a path: nothing in it steers the terminal.
+fn shown(text: impl std::fmt::Display) -> String {
+    let text = text.to_string();
+    let lines: Vec<String> = text.split('\n').map(keyferry_license::printable).collect();
+    lines.join("\n")
 }
 
 fn write_json(out: &mut impl Write, line: &Line) -> io::Result<()> {

@@ -205,3 +205,18 @@ pub fn typed(args: &EncryptArgs) -> String {
     );
     words.iter().map(|word| format!(" {word}")).collect()
 }
+
+/// The same for what opens a backup.
+pub fn typed_unlock(args: &UnlockArgs) -> String {
+    let mut words = Vec::new();
+    let path = |path: &Path| crate::words::quoted(&path.display().to_string());
+    words.extend(
+        args.passphrase_file
+            .iter()
+            .map(|file| format!("--passphrase-file {}", path(file))),
+    );
+    let command = args.passphrase_command.iter();
+    words.extend(command.map(|command| format!("--passphrase-command {}", crate::words::quoted(command))));
+    words.extend(args.identity.iter().map(|file| format!("-i {}", path(file))));
+    words.iter().map(|word| format!(" {word}")).collect()
+}

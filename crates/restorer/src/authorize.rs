@@ -1,6 +1,5 @@
 //! Carries requests by file to their services, on any computer with a network: it needs no home and keeps nothing.
 
-use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 use crate::patience::{self, Patience};
+use crate::regular::open_regular;
 use crate::transport::Transport;
 
 /// What was carried.
@@ -37,7 +37,7 @@ pub fn authorize(transport: &Arc<dyn Transport>, requests: &Path, answers: &Path
     if answers.exists() {
         return Err(unwritable("it is there already".into()));
     }
-    let file = File::open(requests).map_err(|e| unreadable(e.to_string()))?;
+    let file = open_regular(requests).map_err(|e| unreadable(e.to_string()))?;
     let folder = answers.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut out =
         NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(|e| unwritable(e.to_string()))?;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use keyferry_archive::medium::{BackupName, FolderMedium, Medium, ReadSeek, publish};
 use keyferry_archive::{
-    BackupId, Encryption, Header, LastReceipt, Reader, ServiceSeal, Summary, Unlock, Writer,
+    BackupId, Encryption, FooterState, Header, LastReceipt, Reader, ServiceSeal, Summary, Unlock, Writer,
 };
 use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
 use keyferry_store::{Snapshot, Store, StoredLicense};
@@ -52,6 +52,9 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
                 &mut counts,
             )?;
             documents = crate::documents::back_up(operation, &snapshot, &mut writer)?;
+            if replaced {
+                loses_nothing(&medium, &name, &counts, &documents)?;
+            }
             // The file's own key opens it for the read-back: no passphrase is stretched twice.
             let unlock = writer.unlock();
             Ok::<_, Error>((writer.finish(store.signing())?.1, unlock))
@@ -135,6 +138,41 @@ fn failure(counts: &Counts, documents: &Counts) -> Option<Failure> {
     let damaged = counts.all_failed() + documents.all_failed() > 0;
     let failures: &[Failure] = if damaged { &[Failure::StoreCorrupt] } else { &[] };
     overall(counts.backed_up + documents.backed_up, failures)
+}
+
+/// An earlier backup is not replaced by one that holds nothing, or that lacks what is damaged here: it may be the last
+/// place where that is whole.
+fn loses_nothing(
+    medium: &FolderMedium,
+    name: &BackupName,
+    counts: &Counts,
+    documents: &Counts,
+) -> Result<()> {
+    let why = if failure(counts, documents).is_some() {
+        "something in the license store is damaged, and the backup there may hold it whole"
+    } else if counts.backed_up + documents.backed_up > 0 {
+        return Ok(());
+    } else {
+        "there is nothing here to back up, and the backup there may hold licenses"
+    };
+    let before = medium
+        .open(&name.to_string())
+        .ok()
+        .and_then(|file| Reader::open(file).ok());
+    let empty = before.is_some_and(|reader| {
+        *reader.footer()
+            == FooterState::Signed {
+                licenses: 0,
+                documents: 0,
+            }
+    });
+    if empty {
+        return Ok(());
+    }
+    Err(Error::WouldLose {
+        path: medium.path(&name.to_string()),
+        why,
+    })
 }
 
 fn no_medium(folder: &Path, why: &'static str) -> Error {

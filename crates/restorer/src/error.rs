@@ -55,6 +55,14 @@ pub enum Error {
         /// Name and short ID of each.
         computers: Vec<String>,
     },
+    /// The backup that would be replaced may hold what the new one lacks.
+    #[error("{} is not replaced: {why}", path.display())]
+    WouldLose {
+        /// The backup that is there.
+        path: PathBuf,
+        /// What the new one lacks.
+        why: &'static str,
+    },
     /// Reading a file that the caller named.
     #[error("can't read {}: {why}", path.display())]
     Unreadable {
@@ -175,6 +183,7 @@ impl Error {
             Error::NoPath { .. } => Failure::NoPath,
             Error::Busy => Failure::Busy,
             Error::Canceled => Failure::Canceled,
+            Error::WouldLose { .. } => Failure::BackupExists,
             Error::OtherComputersAnswer { .. } => Failure::OtherComputer,
             Error::Unwritable { .. } | Error::NoBackup { .. } | Error::Unreadable { .. } => Failure::NoMedium,
             Error::SeveralComputers { .. } => Failure::InvalidArgument,
@@ -189,6 +198,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Archive(error) => error.hint().map(str::to_owned),
+            Error::WouldLose { .. } => Some("restore it first, or back up to another folder".into()),
             Error::SeveralComputers { .. } => Some("say whose with --from and the name or the ID".into()),
             Error::NoPath { .. } => Some("name the folder, for example the one of the stick".into()),
             Error::Transport(_) => {

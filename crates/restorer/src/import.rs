@@ -1,7 +1,6 @@
 //! Import: licenses that were issued to this computer, from `.license` files into the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use crate::code::Failure;
 use crate::error::Result;
 use crate::events::{LicenseOutcome, Outcome};
 use crate::object::Operation;
+use crate::regular::open_regular;
 use crate::report::{ImportReport, IssuerToTrust, overall};
 
 struct Import<'a> {
@@ -70,7 +70,7 @@ impl Import<'_> {
     /// One file, block by block. The outer error ends the import (the store failed), the inner one says what is wrong
     /// with this file; the blocks before that are in.
     fn file(&mut self, path: &Path) -> Result<Result<(), String>> {
-        let file = match File::open(path) {
+        let file = match open_regular(path) {
             Ok(file) => file,
             Err(error) => return Ok(Err(error.to_string())),
         };

@@ -24,6 +24,7 @@ mod object;
 mod patience;
 mod properties;
 mod receipts;
+mod regular;
 mod release;
 mod report;
 mod restore;
@@ -44,6 +45,7 @@ pub use object::{Parts, Restorer, Running};
 pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use receipts::{KeptReceipt, receipts};
+pub use regular::open_regular;
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
     RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,

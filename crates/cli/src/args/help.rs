@@ -24,6 +24,9 @@ pub fn command() -> clap::Command {
     let groups = groups(&command);
     command.help_template(format!(
         "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}Global options:\n{{options}}\n\n\
+         Exit codes:\n  0 done, 1 failure, 2 usage, 3 partly done, 4 a backup or file exists, 5 damaged,\n  6 service \
+         unavailable, 7 refused, 8 consent or trust needed, 10 medium or backup not there,\n  11 another operation \
+         runs, 12 wrong passphrase, 130 canceled\n\n\
          `keyferry COMMAND --help` says more about a command."
     ))
 }

@@ -67,7 +67,7 @@ fn damaged(report: &BackupReport, failure: Failure) -> Failed {
 }
 
 fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferry::Error) -> Failed {
-    let exists = error.failure() == Failure::BackupExists;
+    let exists = matches!(error, keyferry::Error::Archive(_)) && error.failure() == Failure::BackupExists;
     let mut failed = Failed::from(error);
     if exists {
         let folder = words::quoted(&folder.display().to_string());
@@ -118,7 +118,7 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
             if counts.restricted == 1 { "stays" } else { "stay" },
         );
         output.text(format_args!(
-            "{licenses} {stay} here, because the issuer does not let them leave this computer:"
+            "{licenses} {stay} here, because their rights do not let them leave this computer:"
         ));
         reporter.name_licenses("restricted");
     }

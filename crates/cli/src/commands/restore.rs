@@ -245,5 +245,6 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
     if args.individualize || !report.consents_needed.is_empty() {
         command.push("--individualize".into());
     }
-    failed.hint(format!("if you agree: {}", command.join(" ")))
+    let unlock = passphrase::typed_unlock(&args.unlock);
+    failed.hint(format!("if you agree: {}{unlock}", command.join(" ")))
 }

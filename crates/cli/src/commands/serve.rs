@@ -39,6 +39,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let shutdown = Shutdown::default();
     let stop = shutdown.clone();
     signals::on_interrupt(move || stop.request())?;
+    let before = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service).ok();
     let (dir, name) = (args.dir.clone(), args.name.clone());
     let service = Service::open(ServiceConfig {
         dir,
@@ -48,6 +49,14 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         policy: Policy::default(),
     })?;
     announce(context, args, &service, &address.to_string());
+    if let Some(before) = before.and_then(|card| card.urls.first().map(|url| url.shown()))
+        && before != service.url()
+    {
+        context.output.note(format_args!(
+            "keyferry: hint: the address was {before} before: licenses and backups made until now send people there; \
+             --url or --listen keeps it"
+        ));
+    }
     let service = Arc::new(service);
     match tls {
         Some(tls) => serve_tls(listener, service, tls, &shutdown)?,

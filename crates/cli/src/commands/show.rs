@@ -1,6 +1,5 @@
 //! `keyferry show`: everything that a license, a license document, a card, a `.license` file or a backup says.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -129,7 +128,7 @@ fn document_file(path: &Path) -> Option<(String, DocumentKind, Vec<u8>)> {
     if !about.is_file() {
         return None;
     }
-    let file = File::open(path).ok()?;
+    let file = keyferry::open_regular(path).ok()?;
     file.take(limit + 1).read_to_end(&mut bytes).ok()?;
     let name = plain_name(path.file_name()?.as_encoded_bytes());
     let kind = recognize(&name, &bytes).ok()?;

@@ -1,6 +1,5 @@
 //! `keyferry verify`: whether a backup would come back, as far as that can be told without a service.
 
-use std::fs::File;
 use std::io::BufReader;
 
 use keyferry::{Error, Failure, find_backup};
@@ -18,7 +17,7 @@ use crate::words;
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let unlocker = passphrase::unlocker(context, &args.unlock)?;
     let path = find_backup(&args.path, args.from.as_deref(), &unlocker)?;
-    let file = File::open(&path).map_err(|e| Failed::file("read", &path, &e))?;
+    let file = keyferry::open_regular(&path).map_err(|e| Failed::file("read", &path, &e))?;
     let mut inspect = Inspect {
         context,
         all: args.licenses,
@@ -36,7 +35,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
 /// is not made.
 fn returning(context: &Context, path: &std::path::Path) -> Option<Sealer> {
     let store = context.existing_store()?;
-    let file = BufReader::new(File::open(path).ok()?);
+    let file = BufReader::new(keyferry::open_regular(path).ok()?);
     let header = keyferry_archive::Reader::open(file).ok()?;
     let key = store.return_key(&header.header().backup.0).ok()??;
     Some(Sealer::returning(&key))

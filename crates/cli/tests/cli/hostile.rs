@@ -409,3 +409,83 @@ fn a_store_of_a_newer_program_is_left_alone() {
     }
     assert_eq!(fs::read(&path).expect("readable"), bytes);
 }
+
+#[test]
+fn a_backup_is_not_replaced_by_one_that_holds_nothing() {
+    let place = Place::with_trust();
+    place.give(&["--title", "Goes", "--right", "Play", "--right", "Backup"]);
+    std::fs::create_dir(place.path("stick")).expect("a folder");
+    place.done(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let file = std::fs::read_dir(place.path("stick"))
+        .expect("a folder")
+        .next()
+        .expect("a file")
+        .expect("an entry");
+    let before = std::fs::read(file.path()).expect("the backup");
+    std::fs::remove_file(place.path("a/store.sqlite")).expect("the store");
+    let lines = place.json(&["--home", "a", "backup", "stick", "--unencrypted", "--overwrite"]);
+    assert_eq!(
+        (lines.exit, text(lines.summary(), "hr")),
+        (4, "C00D2742"),
+        "{:?}",
+        lines.all
+    );
+    assert_eq!(std::fs::read(file.path()).expect("the backup"), before);
+    let came = place.json(&["--home", "a", "restore", "stick"]);
+    assert_eq!(
+        (came.exit, &came.summary()["restored"]),
+        (0, &1.into()),
+        "its return key is still there"
+    );
+    // One that holds nothing may be replaced by one that holds nothing.
+    std::fs::create_dir(place.path("other")).expect("a folder");
+    for _ in 0..2 {
+        place.done(&[
+            "--home",
+            "empty",
+            "backup",
+            "other",
+            "--unencrypted",
+            "--overwrite",
+        ]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_not_waited_for() {
+    let place = Place::with_trust();
+    let made = std::process::Command::new("mkfifo")
+        .arg(place.path("pipe"))
+        .status()
+        .expect("mkfifo runs");
+    assert!(made.success());
+    for args in [
+        ["restore", "pipe"],
+        ["verify", "pipe"],
+        ["show", "pipe"],
+        ["restore", "/dev/zero"],
+    ] {
+        let ran = place.run(&[&["--home", "a"], args.as_slice()].concat());
+        assert!(
+            ran.exit != 0 && ran.stderr.contains("pipe or a device"),
+            "{args:?}: {}{}",
+            ran.exit,
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn names_of_files_do_not_steer_the_terminal() {
+    let place = Place::with_trust();
+    let name = "red\u{1b}[31m\u{202e}";
+    for args in [["restore", name], ["list", name], ["import", name]] {
+        let ran = place.run(&[&["--home", "a"], args.as_slice()].concat());
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            ran.exit != 0 && !said.contains('\u{1b}') && !said.contains('\u{202e}'),
+            "{said:?}"
+        );
+    }
+}

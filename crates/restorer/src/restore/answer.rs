@@ -2,7 +2,6 @@
 //! and used once.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -23,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Outcome, Status};
 use crate::import::outcome;
 use crate::object::Operation;
+use crate::regular::open_regular;
 use crate::release;
 use crate::report::RestoreReport;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path) -> Result<RestoreRepor
         path: path.to_owned(),
         why,
     };
-    let file = File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    let file = open_regular(path).map_err(|e| unreadable(e.to_string()))?;
     let store = operation.open_store()?;
     let _lock = store.operation_lock()?;
     let report = RestoreReport {

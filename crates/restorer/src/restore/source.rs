@@ -8,6 +8,7 @@ use keyferry_archive::medium::{FolderMedium, choose, find_backups};
 use keyferry_archive::{FooterState, Header, Reader, Records};
 
 use crate::error::{Error, Result};
+use crate::regular::open_regular;
 use crate::report::RestoreReport;
 use crate::unlocker::Unlocker;
 
@@ -83,7 +84,7 @@ fn owner(computer: &str, file: &Path) -> String {
 }
 
 fn open_file(path: PathBuf, unlocker: &Unlocker) -> Result<Backup> {
-    let file = File::open(&path).map_err(|why| Error::Unreadable {
+    let file = open_regular(&path).map_err(|why| Error::Unreadable {
         path: path.clone(),
         why: why.to_string(),
     })?;
