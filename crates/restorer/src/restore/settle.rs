@@ -21,12 +21,15 @@ pub(crate) struct Settled {
     pub(crate) newer_card: Option<Verified<Card>>,
 }
 
+/// A license that did not come, why, more about it, and the service's reason.
+type Refused = (Verified<Grant>, Failure, Option<String>, Option<Reason>);
+
 /// What an answer says of each license.
 #[derive(Default)]
 struct Sorted {
     licenses: Vec<NewLicense>,
     granted: Vec<Outcome>,
-    refused: Vec<(Verified<Grant>, Failure, Option<String>, Option<Reason>)>,
+    refused: Vec<Refused>,
     repeat: Vec<Asked>,
 }
 
