@@ -1,4 +1,4 @@
-//! The revocation list: what an issuer takes back, in its own signed words (docs/protocol.md section 6).
+//! The revocation list: what an issuer takes back, in its own signed words (docs/protocol.md section 8).
 
 use std::collections::HashSet;
 

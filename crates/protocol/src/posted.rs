@@ -1,4 +1,4 @@
-//! What a service answers to an issuer that posts a revocation list (docs/protocol.md section 6.2).
+//! What a service answers to an issuer that posts a revocation list (docs/protocol.md section 8.2).
 
 use keyferry_license::{
     Card, Digest, RevocationList, Sign1, SigningSecret, Text, Thumbprint, Typ, Verified, decode_exact,

@@ -1,4 +1,4 @@
-//! Release: a computer gives slots back (docs/protocol.md section 5.5).
+//! Release: a computer gives slots back (docs/protocol.md section 5.6).
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
 //! Revocation: issuers post lists, computers ask for them and say that they obeyed (docs/protocol.md sections 2.4, 2.5
-//! and 6).
+//! and 8).
 
 use keyferry_license::{Digest, REVOCATION_LIST_LIMIT, RevocationList};
 use keyferry_protocol::{

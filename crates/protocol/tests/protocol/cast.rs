@@ -60,6 +60,10 @@ pub fn service_card() -> Verified<Card> {
     card_of(CardKind::Service, "Harbor Licenses", &service_key(), 1)
 }
 
+pub fn issuer_card() -> Verified<Card> {
+    card_of(CardKind::Issuer, "Northwind Audio", &issuer_key(), 1)
+}
+
 pub fn computer_card() -> Verified<Card> {
     card_of(CardKind::Computer, "new-laptop", &computer_key(), 1)
 }

@@ -13,10 +13,11 @@ pub fn vectors() -> Vec<Vector> {
     all.extend(receipts());
     all.extend(answers());
     all.extend(rows());
+    all.extend(crate::made_revocations::vectors());
     all
 }
 
-fn sign(request: &Request) -> Vec<u8> {
+pub fn sign(request: &Request) -> Vec<u8> {
     sign_document(Typ::Request, &encode(request), &computer_key())
 }
 
@@ -25,13 +26,13 @@ fn request_vector(name: &str, expect: &str, comment: &str, body: Vec<u8>) -> Vec
     Vector::new(&format!("request-{name}"), "request", expect, comment, body).with("key", key)
 }
 
-fn good(name: &str, comment: &str, request: &Request) -> Vector {
+pub fn good(name: &str, comment: &str, request: &Request) -> Vector {
     let bytes = sign(request);
     let id = keyferry_protocol::SignedRequest::decode(&bytes).unwrap().id();
     request_vector(name, "ok", comment, bytes).with("id", hex(&id))
 }
 
-fn bad(name: &str, step: &str, expect: &str, comment: &str, body: Vec<u8>) -> Vector {
+pub fn bad(name: &str, step: &str, expect: &str, comment: &str, body: Vec<u8>) -> Vector {
     request_vector(name, expect, comment, body).with("fails", step)
 }
 

@@ -1,13 +1,18 @@
 //! Every vector of `testdata/protocol/`, through every path: decode, verify, body, encode again.
 
 use base64::prelude::*;
-use keyferry_license::{Card, Sign1, Typ, VerifyingKey, decode_exact, encode};
-use keyferry_protocol::{Answer, Error, MESSAGE_LIMIT, Receipt, Request, Row, SignedRequest, kind};
+use keyferry_license::{
+    Card, REVOCATION_LIST_LIMIT, RevocationList, Sign1, Typ, VerifyingKey, decode_exact, encode,
+};
+use keyferry_protocol::{
+    Answer, Error, ListReceipt, MESSAGE_LIMIT, POSTED_LIMIT, Posted, Receipt, Request, Row, SignedRequest,
+    kind,
+};
 
 use crate::vector::{Vector, folder, hex, unhex};
 
 /// How many there are: a vector that is lost is missed.
-const VECTORS: usize = 52;
+const VECTORS: usize = 87;
 
 #[test]
 fn each_does_what_it_says() {
@@ -15,7 +20,15 @@ fn each_does_what_it_says() {
     assert_eq!(all.len(), VECTORS);
     let wrong: Vec<_> = all.iter().filter_map(|vector| run(vector).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for kind in ["request", "receipt", "answer", "row"] {
+    for kind in [
+        "request",
+        "receipt",
+        "answer",
+        "row",
+        "revocation-list",
+        "posted",
+        "list-receipt",
+    ] {
         let of_kind = || all.iter().filter(|vector| vector.need("kind") == kind);
         assert!(of_kind().any(|vector| vector.need("expect") == "ok"), "{kind}");
         assert!(of_kind().any(|vector| vector.need("expect") != "ok"), "{kind}");
@@ -49,6 +62,9 @@ fn run(vector: &Vector) -> Result<(), String> {
         "receipt" => run_receipt(vector),
         "answer" => run_answer(vector),
         "row" => run_row(vector),
+        "revocation-list" => run_list(vector),
+        "posted" => run_posted(vector),
+        "list-receipt" => run_list_receipt(vector),
         other => panic!("{}: kind {other:?}", vector.name),
     };
     let (stage, found) = match outcome {
@@ -103,6 +119,9 @@ fn check_body(request: &Request) -> Result<(), Error> {
                 request.one_time_key()?;
             }
         }
+        kind::RELEASE => assert_eq!(encode(&request.release_body()?), request.body),
+        kind::REVOCATIONS => assert_eq!(encode(&request.revocations_body()?), request.body),
+        kind::ACKNOWLEDGE => assert_eq!(encode(&request.acknowledge_body()?), request.body),
         _ => {}
     }
     Ok(())
@@ -126,5 +145,32 @@ fn run_answer(vector: &Vector) -> Outcome {
 fn run_row(vector: &Vector) -> Outcome {
     let row: Row = decode_exact("row", &vector.body, 1024).map_err(|error| at("decode")(error.into()))?;
     assert_eq!(row.hash().to_string(), vector.need("hash"));
+    Ok(())
+}
+
+fn run_list(vector: &Vector) -> Outcome {
+    let card = Card::verify(&BASE64_STANDARD.decode(vector.need("issuer")).unwrap()).unwrap();
+    let list = RevocationList::parse(&vector.body).map_err(|error| at("decode")(error.into()))?;
+    let parts = Sign1::decode(Typ::RevocationList, &vector.body, REVOCATION_LIST_LIMIT).unwrap();
+    assert_eq!(encode(list.claim()), parts.payload);
+    assert_eq!(parts.encode(), vector.body);
+    let list = list
+        .verify_with(&card)
+        .map_err(|error| at("verify")(error.into()))?;
+    assert_eq!(list.digest().to_string(), vector.need("digest"));
+    Ok(())
+}
+
+fn run_posted(vector: &Vector) -> Outcome {
+    let posted = Posted::decode(&vector.body).map_err(at("decode"))?;
+    assert_eq!(posted.encode(), vector.body);
+    Ok(())
+}
+
+fn run_list_receipt(vector: &Vector) -> Outcome {
+    let card = Card::verify(&BASE64_STANDARD.decode(vector.need("service")).unwrap()).unwrap();
+    let receipt = ListReceipt::verify(&vector.body, &card).map_err(at("verify"))?;
+    let parts = Sign1::decode(Typ::ListReceipt, &vector.body, POSTED_LIMIT).unwrap();
+    assert_eq!(encode(&receipt), parts.payload);
     Ok(())
 }
