@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use keyferry::Failure;
 use keyferry_archive::FooterState;
 use keyferry_archive::medium::{FolderMedium, Stage, find_backups};
 use keyferry_license::Grant;
@@ -102,10 +103,13 @@ fn backups(context: &Context, folder: &Path) -> Result<()> {
         match document::open_backup(&path) {
             Ok(backup) => backup_line(output, &path, found.stage, &backup),
             Err(failed) => {
-                output.text(format_args!("{}  unreadable: {}", found.name, failed.message));
+                // Without its passphrase nothing more can be said of an encrypted one.
+                let encrypted = failed.exit == Failure::WrongPassphrase.exit_code();
+                let state = if encrypted { "encrypted" } else { "unreadable" };
+                output.text(format_args!("{}  {state}: {}", found.name, failed.message));
                 let line = Line::new("backup")
                     .with("path", path.display().to_string())
-                    .with("state", "unreadable");
+                    .with("state", state);
                 output.item(&line.with("why", failed.message));
             }
         }
