@@ -10,9 +10,11 @@ use std::ops::Range;
 pub enum Place {
     /// The fixed bytes at the very end (docs/backup.md section 7): missing, or broken.
     Trailer,
+    /// The check over everything before it (docs/backup.md section 7), or what it covers.
+    Protection,
     /// What leads to the index and the footer.
     Tail,
-    /// The header of the age file.
+    /// The header of the age file, or its end.
     Encryption,
     /// Magic, version, cards and encapsulations.
     Header,
@@ -30,8 +32,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Trailer => f.write_str("trailer"),
+            Place::Protection => f.write_str("protection"),
             Place::Tail => f.write_str("tail"),
-            Place::Encryption => f.write_str("header of the encryption"),
+            Place::Encryption => f.write_str("encryption"),
             Place::Header => f.write_str("header"),
             Place::Index => f.write_str("index"),
             Place::Footer => f.write_str("footer"),

@@ -31,6 +31,8 @@ pub struct BrokenDocument {
     pub why: &'static str,
 }
 
+const MISSING: &str = "parts of it are missing";
+
 /// What one more item brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Assembled {
@@ -45,6 +47,8 @@ pub struct Assembled {
 #[derive(Debug, Default)]
 pub struct Assembler {
     open: Option<Open>,
+    /// Told last, so that the parts of it that are still to come tell it no second time.
+    told: Option<BrokenDocument>,
 }
 
 #[derive(Debug)]
@@ -73,9 +77,8 @@ impl Assembler {
 
     /// After the last item: the document of which parts are missing.
     pub fn finish(&mut self) -> Option<BrokenDocument> {
-        self.open
-            .take()
-            .map(|open| open.next.broken("parts of it are missing"))
+        self.told = Some(self.open.take()?.next.broken(MISSING));
+        self.told.clone()
     }
 
     fn part(&mut self, part: &DocumentPart<'_>) -> Assembled {
@@ -83,8 +86,11 @@ impl Assembler {
         if !part.follows(self.open.as_ref().map(|open| &open.next)) {
             assembled.broken = self.finish();
             if part.part > 0 {
-                // Told once for each document, whichever of its parts come.
-                assembled.broken = assembled.broken.or_else(|| Some(lost(part)));
+                let lost = broken(part, MISSING);
+                if self.told.as_ref() != Some(&lost) {
+                    self.told = Some(lost);
+                    assembled.broken = self.told.clone();
+                }
                 return assembled;
             }
         }
@@ -108,10 +114,6 @@ impl Assembler {
         }
         assembled
     }
-}
-
-fn lost(part: &DocumentPart<'_>) -> BrokenDocument {
-    broken(part, "parts of it are missing")
 }
 
 fn broken(part: &DocumentPart<'_>, why: &'static str) -> BrokenDocument {

@@ -6,7 +6,7 @@ use crate::damage::{Damage, Lost, Place};
 use crate::encryption::{Head, Outermost, recognize};
 use crate::error::{Error, Result};
 use crate::payload::{PREAMBLE_LEN, read_at};
-use crate::protection::{Ending, TRAILER_LEN, Trailer};
+use crate::protection::{CHECK_LEN, Check, Ending, TRAILER_LEN, Trailer};
 
 pub(crate) struct Outside {
     /// Length of the file.
@@ -14,6 +14,8 @@ pub(crate) struct Outside {
     /// If it is whole.
     pub trailer: Option<Trailer>,
     ending: Result<Ending>,
+    /// What layers 1 and 2 should be, where the file says it and that is whole.
+    pub check: Option<[u8; CHECK_LEN]>,
     /// If it is encrypted.
     pub head: Option<Head>,
 }
@@ -53,19 +55,30 @@ impl Outside {
             Ok(Ending::Whole(trailer)) => Some(*trailer),
             _ => None,
         };
+        let check = trailer.filter(Trailer::has_check);
+        let check = check.and_then(|trailer| Check::read(source, trailer.inner_len));
         Ok(Self {
             size,
             trailer,
+            check,
             ending,
             head,
         })
     }
 
-    /// Where layers 1 and 2 may end, and what is wrong with the trailer that should say it.
+    /// Where layers 1 and 2 may end, and what is wrong with the protection that should say it.
     pub fn ends(&mut self) -> Result<(Vec<u64>, Option<Damage>)> {
         let ending = std::mem::replace(&mut self.ending, Ok(Ending::Missing))?;
         let why = match ending {
-            Ending::Whole(trailer) => return Ok((vec![trailer.inner_len], None)),
+            Ending::Whole(trailer) => {
+                let broken = (trailer.has_check() && self.check.is_none()).then(|| Damage {
+                    place: Place::Protection,
+                    range: trailer.inner_len..trailer.inner_len + CHECK_LEN as u64,
+                    lost: Some(Lost::default()),
+                    why: "the check over the backup is damaged itself".into(),
+                });
+                return Ok((vec![trailer.inner_len], broken));
+            }
             Ending::Broken => "damaged",
             Ending::Missing => "missing: the file was cut, or something was added to it",
         };

@@ -1,12 +1,21 @@
-//! Layer 3, the protection: its place, and the trailer that every backup ends with (docs/backup.md section 7). No
-//! parity is written yet; that of a later version is passed over.
+//! Layer 3, the protection: its place, and the trailer that every backup ends with (docs/backup.md section 7). Of an
+//! encrypted backup it holds a check, so that damage is seen without a passphrase. No parity is written yet; that of a
+//! later version is passed over.
+
+use std::io::{self, Read, Seek};
 
 use crate::error::{Error, Result};
+use crate::payload::read_at;
 
 pub(crate) const TRAILER_LEN: usize = 64;
 const MAGIC: &[u8; 16] = b"keyferry trailer";
 const VERSION: u32 = 1;
-const NO_PARITY: u32 = 0;
+const NOTHING: u32 = 0;
+/// Kind 1 is left to parity.
+const CHECK: u32 = 2;
+/// Digest, and a check of it.
+pub(crate) const CHECK_LEN: usize = 48;
+const PIECE: usize = 64 * 1024;
 
 /// The last bytes of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +40,22 @@ impl Trailer {
     pub fn plain(inner_len: u64) -> Self {
         Self {
             inner_len,
-            parity_kind: NO_PARITY,
+            parity_kind: NOTHING,
             parity_len: 0,
         }
+    }
+
+    /// Of a backup with a check.
+    pub fn with_check(inner_len: u64) -> Self {
+        Self {
+            inner_len,
+            parity_kind: CHECK,
+            parity_len: CHECK_LEN as u64,
+        }
+    }
+
+    pub fn has_check(&self) -> bool {
+        self.parity_kind == CHECK
     }
 
     pub fn to_bytes(self) -> [u8; TRAILER_LEN] {
@@ -71,7 +93,12 @@ impl Trailer {
         };
         let (version, kind) = (u32_at(16), trailer.parity_kind);
         let known = version == VERSION && bytes.starts_with(MAGIC) && bytes[40..48] == [0; 8];
-        if !known || (kind == NO_PARITY && trailer.parity_len != 0) {
+        let len_fits = match kind {
+            NOTHING => trailer.parity_len == 0,
+            CHECK => trailer.parity_len == CHECK_LEN as u64,
+            _ => true,
+        };
+        if !known || !len_fits {
             return Err(Error::Protection { version, kind });
         }
         let stated = trailer
@@ -89,4 +116,53 @@ impl Trailer {
 fn check(bytes: &[u8]) -> [u8; 16] {
     let digest = blake3::derive_key("keyferry v1 backup trailer", bytes);
     std::array::from_fn(|at| digest[at])
+}
+
+/// Digest of layers 1 and 2, taken while they are written or read.
+#[derive(Clone)]
+pub(crate) struct Check(blake3::Hasher);
+
+impl Check {
+    pub fn new() -> Self {
+        Self(blake3::Hasher::new_derive_key("keyferry v1 backup check"))
+    }
+
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// What stands at N.
+    pub fn to_bytes(&self) -> [u8; CHECK_LEN] {
+        let digest: [u8; 32] = self.0.finalize().into();
+        let mut out = [0; CHECK_LEN];
+        out[..32].copy_from_slice(&digest);
+        out[32..].copy_from_slice(&check_of(&digest));
+        out
+    }
+
+    /// Reads what stands at N; `None` if it is damaged.
+    pub fn read(source: &mut (impl Read + Seek), inner_len: u64) -> Option<[u8; CHECK_LEN]> {
+        let mut bytes = [0; CHECK_LEN];
+        read_at(source, inner_len, &mut bytes).ok()?;
+        (check_of(&bytes[..32]) == bytes[32..]).then_some(bytes)
+    }
+
+    /// Takes the digest of the first `inner_len` bytes. An error says where reading failed.
+    pub fn of(source: &mut (impl Read + Seek), inner_len: u64) -> Result<Self, (u64, io::Error)> {
+        let mut check = Self::new();
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        while at < inner_len {
+            let len = (inner_len - at).min(PIECE as u64) as usize;
+            read_at(source, at, &mut piece[..len]).map_err(|error| (at, error))?;
+            check.update(&piece[..len]);
+            at += len as u64;
+        }
+        Ok(check)
+    }
+}
+
+fn check_of(digest: &[u8]) -> [u8; 16] {
+    let check = blake3::derive_key("keyferry v1 backup check of the check", digest);
+    std::array::from_fn(|at| check[at])
 }

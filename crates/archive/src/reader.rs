@@ -32,13 +32,14 @@ impl<R: Read + Seek> Reader<R> {
         unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
     ) -> Result<Self, E> {
         let mut outside = Outside::read(&mut source)?;
-        let (ends, finding) = outside.ends()?;
+        let (ends, mut finding) = outside.ends()?;
         let (inside, ends, encryption) = match outside.head {
             None => (Inside::Plain(source), ends, None),
             Some(head) => {
                 head.check_work_factor()?;
                 let key = head.unlock(&unlock(&head.encrypted)?)?;
-                let content = Content::new(source, &head.content_key(&key), head.len(), &ends);
+                let mut content = Content::new(source, &head.content_key(&key), head.len(), &ends);
+                finding = finding.or_else(|| content.missing_end());
                 let end = content.len();
                 (Inside::Encrypted(content), vec![end], Some((head.encrypted, key)))
             }

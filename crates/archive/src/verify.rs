@@ -2,11 +2,12 @@
 //! (docs/backup.md section 12).
 
 mod inside;
+mod outside;
 mod report;
 
 use std::io::{Read, Seek};
 
-use keyferry_license::{Grant, Unverified, Verified};
+use keyferry_license::{Grant, Verified};
 
 pub use report::{Counts, Opened, Report, Unchecked, Verdict};
 
@@ -14,7 +15,6 @@ use crate::damage::Damage;
 use crate::document::{BrokenDocument, Document};
 use crate::encryption::{Encrypted, Unlock};
 use crate::error::{Error, Result};
-use crate::outside::Outside;
 use crate::reader::Reader;
 use crate::record::License;
 
@@ -69,7 +69,7 @@ pub trait Inspector {
         let _ = damage;
     }
 
-    /// Asked after each item; true ends the verification with what was found so far.
+    /// Asked every few hundred items; true ends the verification with what was found so far.
     fn is_canceled(&mut self) -> bool {
         false
     }
@@ -86,15 +86,41 @@ pub fn verify<R: Read + Seek, E: From<Error>>(
     unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
     inspector: &mut dyn Inspector,
 ) -> Result<Report, E> {
-    let _ = (&mut source, unlock, inspector);
-    let outside: Result<Outside> = Outside::read(&mut source);
-    Ok(Report::of_outside(&outside?))
+    let mut look = outside::look(&mut source, inspector)?;
+    if look.is_closed {
+        return Ok(look.report);
+    }
+    let reader = match &look.head {
+        None => Reader::open(source),
+        Some(head) => {
+            head.check_work_factor()?;
+            match unlock(&head.encrypted)? {
+                Unlock::None => {
+                    for damage in look.finding.into_iter().chain(look.altered) {
+                        look.report.add(damage, inspector);
+                    }
+                    look.report.unchecked.push(Unchecked::Inside);
+                    return Ok(look.report);
+                }
+                given => Reader::open_with(source, |_| Ok(given)),
+            }
+        }
+    };
+    let mut report = look.report;
+    match reader {
+        Ok(mut reader) => inside::verify(&mut report, &mut reader, inspector)?,
+        Err(Error::Damaged(damage)) => report.add(damage, inspector),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(altered) = look.altered.filter(|_| report.damaged_places == 0) {
+        report.add(altered, inspector);
+    }
+    Ok(report)
 }
 
 /// Verifies a backup that is open already.
 pub fn verify_open<R: Read + Seek>(reader: &mut Reader<R>, inspector: &mut dyn Inspector) -> Result<Report> {
-    inside::verify(reader, inspector)
+    let mut report = Report::new(reader.size(), reader.inner_len(), reader.encryption().copied());
+    inside::verify(&mut report, reader, inspector)?;
+    Ok(report)
 }
-
-/// Checks the signatures of many grants at once.
-pub(crate) type Waiting = Vec<Unverified<Grant>>;

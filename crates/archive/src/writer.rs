@@ -79,14 +79,18 @@ impl<W: Write> Writer<W> {
             at: written.len,
             source,
         };
-        let (mut out, inner_len) = sealing.finish().map_err(stream)?;
-        out.write_all(&Trailer::plain(inner_len).to_bytes())
+        let (mut out, inner_len, check) = sealing.finish().map_err(stream)?;
+        let (check, trailer) = match check {
+            Some(check) => (check.to_bytes().to_vec(), Trailer::with_check(inner_len)),
+            None => (Vec::new(), Trailer::plain(inner_len)),
+        };
+        out.write_all(&[&check[..], &trailer.to_bytes()].concat())
             .map_err(stream)?;
         out.flush().map_err(stream)?;
         let summary = Summary {
             licenses: written.licenses,
             documents: written.documents,
-            bytes: inner_len + TRAILER_LEN as u64,
+            bytes: inner_len + (check.len() + TRAILER_LEN) as u64,
             root: written.root,
         };
         Ok((out, summary))

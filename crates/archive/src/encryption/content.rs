@@ -8,6 +8,7 @@ use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Tag};
 use zeroize::Zeroizing;
 
+use crate::damage::{Damage, Lost, Place};
 use crate::payload::read_at;
 
 const CHUNK: u64 = 64 * 1024;
@@ -51,6 +52,17 @@ impl<R: Read + Seek> Content<R> {
     pub fn ends_here(&mut self) -> bool {
         let last = self.chunks().saturating_sub(1);
         self.fetch(last).is_ok_and(|()| self.open(last, true))
+    }
+
+    /// Tells of a file that was cut, or whose last chunk is damaged.
+    pub fn missing_end(&mut self) -> Option<Damage> {
+        let last = self.stored.start + self.chunks().saturating_sub(1) * STORED;
+        (!self.ends_here()).then(|| Damage {
+            place: Place::Encryption,
+            range: last..self.stored.end,
+            lost: Some(Lost::default()),
+            why: "its last part is damaged, or is not the one that was written last".into(),
+        })
     }
 
     /// Length of the content.

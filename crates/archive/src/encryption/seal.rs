@@ -13,6 +13,7 @@ use super::file::{FileKey, Unlock};
 use super::{MAX_RECIPIENTS, Passphrase, Recipient};
 use crate::error::{Error, Result};
 use crate::header::at_most;
+use crate::protection::Check;
 
 /// The scrypt work factor of every backup that is written: 256 MiB of memory for a moment, once.
 pub const WORK_FACTOR: u8 = 18;
@@ -31,16 +32,17 @@ pub enum Encryption {
 
 /// Writes layers 1 and 2.
 pub(crate) enum Sealing<W: Write> {
-    Plain(Counting<W>),
+    Plain(Box<Counting<W>>),
     Encrypted(Box<StreamWriter<Counting<W>>>, FileKey),
 }
 
 impl<W: Write> Sealing<W> {
     /// Writes the header of the age file, if there is to be one.
     pub fn start(out: W, encryption: &Encryption) -> Result<Self> {
-        let out = Counting { out, at: 0 };
+        let check = (!matches!(encryption, Encryption::None)).then(Check::new);
+        let out = Counting { out, at: 0, check };
         match encryption {
-            Encryption::None => Ok(Sealing::Plain(out)),
+            Encryption::None => Ok(Sealing::Plain(Box::new(out))),
             Encryption::Passphrase(passphrase) => {
                 let mut recipient = age::scrypt::Recipient::new(passphrase.to_age());
                 recipient.set_work_factor(WORK_FACTOR);
@@ -87,13 +89,13 @@ impl<W: Write> Sealing<W> {
         }
     }
 
-    /// Writes the last chunk; gives the length of layers 1 and 2.
-    pub fn finish(self) -> io::Result<(W, u64)> {
-        let Counting { out, at } = match self {
-            Sealing::Plain(out) => out,
+    /// Writes the last chunk; gives the length of layers 1 and 2, and the check over them if they are encrypted.
+    pub fn finish(self) -> io::Result<(W, u64, Option<Check>)> {
+        let Counting { out, at, check } = match self {
+            Sealing::Plain(out) => *out,
             Sealing::Encrypted(stream, _) => stream.finish()?,
         };
-        Ok((out, at))
+        Ok((out, at, check))
     }
 }
 
@@ -113,16 +115,20 @@ impl<W: Write> Write for Sealing<W> {
     }
 }
 
-/// Knows how much came out.
+/// Knows how much came out, and its check.
 pub(crate) struct Counting<W> {
     out: W,
     at: u64,
+    check: Option<Check>,
 }
 
 impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.at += written as u64;
+        if let Some(check) = &mut self.check {
+            check.update(&bytes[..written]);
+        }
         Ok(written)
     }
 

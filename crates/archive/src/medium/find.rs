@@ -1,9 +1,10 @@
 //! Finds the backups in a folder, and among a computer's files the one that counts.
 
 use super::{BackupName, Medium, ReadSeek, Stage};
+use crate::encryption::Unlock;
 use crate::error::{Error, Result};
 use crate::medium::publish::{Steps, require_folder};
-use crate::reader::Reader;
+use crate::verify::{Verdict, verify};
 
 /// A backup file in a folder, by its name alone: nothing of it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,6 @@ pub fn choose_with(
 }
 
 fn is_whole(file: Box<dyn ReadSeek>) -> bool {
-    match Reader::open(file) {
-        Ok(mut reader) => reader.check_whole().is_ok(),
-        Err(error) => matches!(error, Error::NeedsPassphrase | Error::NeedsIdentity),
-    }
+    verify(file, |_| Ok::<_, Error>(Unlock::None), &mut ())
+        .is_ok_and(|report| matches!(report.verdict(), Verdict::Whole | Verdict::OutsideWhole))
 }

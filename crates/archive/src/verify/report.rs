@@ -2,14 +2,14 @@
 
 use keyferry_license::Thumbprint;
 
+use super::Inspector;
 use crate::damage::Damage;
 use crate::encryption::Encrypted;
 use crate::header::BackupId;
-use crate::outside::Outside;
 use crate::payload::FooterState;
 
 /// Damaged places that a report keeps; more are counted.
-pub(super) const DAMAGE_KEPT: usize = 1000;
+const DAMAGE_KEPT: usize = 1000;
 
 /// What a verification found.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Report {
     pub damaged_places: u64,
     /// What could not be checked.
     pub unchecked: Vec<Unchecked>,
+    /// The check over layers 1 and 2 was there, and fits.
+    pub check_fits: bool,
 }
 
 /// What was found inside.
@@ -94,25 +96,59 @@ pub enum Verdict {
         /// Good licenses and whole documents.
         usable: u64,
     },
-    /// It was not opened, and nothing outside says what it should be.
+    /// It was not opened, and nothing outside says what its bytes should be; or it was canceled before anything wrong
+    /// was found, so that nothing can be said of the whole.
     NothingCheckable,
 }
 
 impl Report {
     /// What it comes to.
     pub fn verdict(&self) -> Verdict {
-        Verdict::NothingCheckable
+        let usable = self
+            .opened
+            .as_ref()
+            .map_or(0, |opened| opened.counts.good + opened.counts.documents);
+        let wrong = self.damaged_places > 0 || self.opened.as_ref().is_some_and(|opened| !opened.is_whole());
+        if wrong {
+            return Verdict::Damaged { usable };
+        }
+        if self.unchecked.contains(&Unchecked::Canceled) {
+            return Verdict::NothingCheckable;
+        }
+        match self.opened {
+            Some(_) => Verdict::Whole,
+            None if self.check_fits => Verdict::OutsideWhole,
+            None => Verdict::NothingCheckable,
+        }
     }
 
-    pub(super) fn of_outside(outside: &Outside) -> Self {
+    pub(super) fn new(size: u64, inner_len: Option<u64>, encryption: Option<Encrypted>) -> Self {
         Self {
-            size: outside.size,
-            inner_len: outside.trailer.map(|trailer| trailer.inner_len),
-            encryption: outside.head.as_ref().map(|head| head.encrypted),
+            size,
+            inner_len,
+            encryption,
             opened: None,
             damage: Vec::new(),
             damaged_places: 0,
             unchecked: Vec::new(),
+            check_fits: false,
         }
+    }
+
+    pub(super) fn add(&mut self, damage: Damage, inspector: &mut dyn Inspector) {
+        inspector.damage(&damage);
+        self.damaged_places += 1;
+        if self.damage.len() < DAMAGE_KEPT {
+            self.damage.push(damage);
+        }
+    }
+}
+
+impl Opened {
+    fn is_whole(&self) -> bool {
+        let counts = &self.counts;
+        matches!(self.footer, FooterState::Signed { .. })
+            && counts.good == counts.licenses
+            && counts.broken_documents == 0
     }
 }

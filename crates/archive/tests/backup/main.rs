@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod encrypted;
 mod fake;
 mod folder;
 mod hostile;
@@ -11,6 +12,8 @@ mod hostile;
 #[allow(dead_code)]
 mod made;
 mod raw;
+mod raw_age;
 mod roundtrip;
 mod seen;
 mod vectors;
+mod verified;

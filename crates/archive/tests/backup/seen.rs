@@ -2,7 +2,11 @@
 
 use std::io::Cursor;
 
-use keyferry_archive::{Damage, Error, FooterState, Item, Reader, Record, Tally};
+use keyferry_archive::{
+    Damage, Encrypted, Error, FooterState, Item, Passphrase, Reader, Record, Tally, Unlock,
+};
+
+use crate::raw_age::{IDENTITY, PASSPHRASE};
 
 /// A record of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +32,21 @@ impl Seen {
     }
 }
 
+/// Opens it; if it is encrypted, with the secrets of the vectors.
+pub fn open(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, Error> {
+    Reader::open_with(Cursor::new(bytes), |encrypted| Ok(unlock(encrypted)))
+}
+
+pub fn unlock(encrypted: &Encrypted) -> Unlock {
+    match encrypted {
+        Encrypted::Passphrase { .. } => Unlock::Passphrase(Passphrase::new(PASSPHRASE.into()).unwrap()),
+        _ => Unlock::Identities(vec![IDENTITY.parse().unwrap()]),
+    }
+}
+
 /// Reads all that can be read. What a fuzzer calls.
 pub fn read(bytes: &[u8]) -> Result<Seen, Error> {
-    let mut reader = Reader::open(Cursor::new(bytes))?;
+    let mut reader = open(bytes)?;
     let footer = reader.footer().clone();
     let mut damages = reader.findings().to_vec();
     let mut given = Vec::new();
