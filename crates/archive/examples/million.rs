@@ -1,4 +1,4 @@
-//! Measures a backup of many licenses: `million FILE [N] [memory]`. With `memory` the licenses are made one by one,
+//! Measures a backup of many licenses: `million FILE [N] [memory|time] [encrypted]`. With `memory` the licenses are made one by one,
 //! so that the peak is the archive's own; without it they are made beforehand, so that the time is.
 
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -10,7 +10,7 @@ mod made;
 use std::fs::File;
 use std::time::Instant;
 
-use keyferry_archive::{Item, Reader, Record, Writer};
+use keyferry_archive::{Encryption, Error, Identity, Item, Reader, Record, Writer};
 use keyferry_license::SealedKey;
 use made::{Dice, computer_secret, header, unsigned_license};
 
@@ -27,7 +27,12 @@ fn main() {
         seals.push((SealedKey(dice.bytes()), SealedKey(dice.bytes())));
     }
     let start = Instant::now();
-    let mut writer = Writer::new(File::create(file).unwrap(), &header).unwrap();
+    let encryption = match args.get(4) {
+        Some(_) => Encryption::Recipients(vec![Identity::generate().recipient()]),
+        None => Encryption::None,
+    };
+    let mut writer = Writer::encrypted(File::create(file).unwrap(), &header, &encryption).unwrap();
+    let unlock = writer.unlock();
     let mut rest = &grants[..];
     for (len, (escrow, returning)) in lens.iter().zip(&seals) {
         let (grant, after) = rest.split_at(*len);
@@ -43,7 +48,8 @@ fn main() {
     let (_, summary) = writer.finish(&computer_secret()).unwrap();
     let written = start.elapsed();
     let start = Instant::now();
-    let mut reader = Reader::open(File::open(file).unwrap()).unwrap();
+    let source = File::open(file).unwrap();
+    let mut reader = Reader::open_with(source, |_| Ok::<_, Error>(unlock)).unwrap();
     let mut records = reader.records().unwrap();
     let (mut licenses, mut bytes) = (0u64, 0);
     while let Some(item) = records.next_item() {

@@ -8,6 +8,9 @@ mod made;
 #[allow(dead_code)]
 #[path = "../tests/backup/raw.rs"]
 mod raw;
+#[allow(dead_code)]
+#[path = "../tests/backup/raw_age.rs"]
+mod raw_age;
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +18,7 @@ use std::path::Path;
 use keyferry_archive::{License, Record};
 use made::{backup, header, header_with, license, secret};
 use raw::{Raw, RawFrame, frames_start, header_of, trailer};
+use raw_age::{WORK_FACTOR, around, chunks, encrypt, passphrase, passphrase_of, protect, recipient};
 
 type Case = (&'static str, &'static str, u64, u64, Vec<u8>);
 
@@ -24,6 +28,7 @@ fn main() {
     let mut cases = good();
     cases.extend(cut_and_flipped());
     cases.extend(against_the_rules());
+    cases.extend(encrypted());
     cases.sort();
     for (name, outcome, licenses, documents, bytes) in cases {
         fs::write(Path::new(&folder).join(format!("{name}.keyferry")), bytes).unwrap();
@@ -208,6 +213,63 @@ fn against_the_rules() -> Vec<Case> {
             0,
             seventeen_services(),
         ),
+    ]
+}
+
+/// With the passphrase and the identity of raw_age.rs.
+fn encrypted() -> Vec<Case> {
+    let (plain, _) = backup(&header(1), 3, &[500]);
+    let long = backup(&header(1), 20, &[145_000]).0;
+    let ours = [recipient([9; 32]), recipient([0x42; 32])];
+    let by_words = [passphrase(WORK_FACTOR)];
+    let to_us = around(&plain, &ours);
+    let stranger = around(&plain, &[recipient([9; 32])]);
+    let mixed = around(&plain, &[passphrase(WORK_FACTOR), recipient([0x42; 32])]);
+    let flip = |at: usize| {
+        let mut bytes = to_us.clone();
+        bytes[at] ^= 0x20;
+        bytes
+    };
+    let inner = to_us.len() - 64 - 48;
+    let without_check = [&to_us[..inner], &trailer(inner as u64, 0, 0)].concat();
+    let mut open_end = encrypt(b"", &ours);
+    open_end.extend(chunks(&plain[..plain.len() - 64], false));
+    vec![
+        ("good-passphrase", "whole", 3, 1, around(&plain, &by_words)),
+        ("good-recipients", "whole", 3, 1, to_us.clone()),
+        ("good-two-chunks", "whole", 20, 1, around(&long, &ours)),
+        ("good-encrypted-without-check", "whole", 3, 1, without_check),
+        (
+            "bad-work-factor-21",
+            "refused: work factor",
+            0,
+            0,
+            around(&plain, &[passphrase(21)]),
+        ),
+        (
+            "bad-other-passphrase",
+            "refused: wrong passphrase",
+            0,
+            0,
+            around(&plain, &[passphrase_of("another", WORK_FACTOR)]),
+        ),
+        (
+            "bad-other-recipient",
+            "refused: no matching identity",
+            0,
+            0,
+            stranger,
+        ),
+        (
+            "bad-passphrase-and-recipient",
+            "refused: encryption damaged",
+            0,
+            0,
+            mixed,
+        ),
+        ("bad-flip-encrypted", "refused: header damaged", 0, 0, flip(1000)),
+        ("bad-flip-check", "damaged: protection", 3, 1, flip(inner + 5)),
+        ("bad-open-end", "damaged: encryption", 3, 1, protect(&open_end)),
     ]
 }
 

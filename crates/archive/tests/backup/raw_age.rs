@@ -60,11 +60,16 @@ pub fn chunks(content: &[u8], ends: bool) -> Vec<u8> {
 }
 
 pub fn passphrase(work_factor: u8) -> String {
+    passphrase_of(PASSPHRASE, work_factor)
+}
+
+/// A work factor above that of the vectors is stated and not worked through.
+pub fn passphrase_of(words: &str, work_factor: u8) -> String {
     let salt = [0x44; 16];
     let params = scrypt::Params::new(work_factor.min(WORK_FACTOR), 8, 1, 32).unwrap();
     let mut key = [0; 32];
     let salted = [&b"age-encryption.org/v1/scrypt"[..], &salt].concat();
-    scrypt::scrypt(PASSPHRASE.as_bytes(), &salted, &params, &mut key).unwrap();
+    scrypt::scrypt(words.as_bytes(), &salted, &params, &mut key).unwrap();
     let salt = BASE64_STANDARD_NO_PAD.encode(salt);
     stanza(
         &format!("scrypt {salt} {work_factor}"),
