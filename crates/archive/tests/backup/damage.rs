@@ -10,7 +10,7 @@ use crate::raw::frames_start;
 use crate::seen::{Seen, assert_part_of, read};
 
 /// Seven frames or so, of licenses that hardly compress.
-fn long(seed: u8) -> Vec<u8> {
+pub fn long(seed: u8) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), &header(seed)).unwrap();
     let mut dice = Dice::new(u64::from(seed));
     for n in 0..300u64 {
@@ -24,7 +24,7 @@ fn long(seed: u8) -> Vec<u8> {
 }
 
 /// Start and end of each frame, found by their markers.
-fn frames(backup: &[u8]) -> Vec<(usize, usize)> {
+pub fn frames(backup: &[u8]) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
     let mut at = frames_start(backup);
     while backup[at..].starts_with(b"KFframe\n") {

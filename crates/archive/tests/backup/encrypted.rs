@@ -9,6 +9,7 @@ use keyferry_archive::{
 use keyferry_license::SealedKey;
 use proptest::prelude::*;
 
+use crate::damage;
 use crate::made::{Dice, backup, computer_secret, header, license};
 use crate::raw_age::{
     IDENTITY, PASSPHRASE, WORK_FACTOR, around, chunks, encrypt, passphrase, protect, recipient,
@@ -230,6 +231,26 @@ fn a_damaged_chunk_costs_what_lies_in_it() {
         seen.damages
             .iter()
             .all(|damage| damage.range.end <= whole.len() as u64)
+    );
+}
+
+#[test]
+fn damage_is_placed_in_the_file() {
+    let plain = damage::long(4);
+    let (from, to) = damage::frames(&plain)[2];
+    let mut bytes = around(&plain, &[recipient(OURS)]);
+    let start = content_start(&bytes);
+    let in_file = |at: usize| start + at / 65_536 * 65_552 + at % 65_536;
+    bytes[in_file(from + 100_000)] ^= 0x08;
+    let seen = read(&bytes).unwrap();
+    let places: Vec<_> = seen
+        .damages
+        .iter()
+        .map(|damage| (damage.place, damage.range.clone()))
+        .collect();
+    assert_eq!(
+        places,
+        [(Place::Frame(2), in_file(from) as u64..in_file(to) as u64)]
     );
 }
 

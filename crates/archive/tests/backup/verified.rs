@@ -3,8 +3,9 @@
 use std::io::Cursor;
 
 use keyferry_archive::{
-    BrokenDocument, Damage, Document, Encryption, Error, Identity, Inspector, KeyCheck, License,
-    LicenseVerdict, Passphrase, Place, Report, Unchecked, Unlock, Verdict, Writer, verify, verify_open,
+    BrokenDocument, Damage, Document, DocumentPart, Encryption, Error, Identity, Inspector, KeyCheck,
+    License, LicenseVerdict, Passphrase, Place, Record, Report, Unchecked, Unlock, Verdict, Writer, verify,
+    verify_open,
 };
 use keyferry_license::{ContentKey, Grant, SealedKey, Sealer, Secret32, Verified};
 
@@ -317,6 +318,29 @@ fn what_is_lost_is_counted_and_placed() {
         }
     }
     assert!(damaged > 10, "{damaged}");
+}
+
+#[test]
+fn a_document_is_whole_only_with_its_digest() {
+    let mut writer = Writer::new(Vec::new(), &header(1)).unwrap();
+    let bytes = document(1, 1000);
+    writer.push_document("good.lcpl", "lcp", &bytes).unwrap();
+    let part = DocumentPart {
+        name: "bad.lcpl",
+        kind: "lcp",
+        digest: [7; 32],
+        part: 0,
+        parts: 1,
+        bytes: &bytes,
+    };
+    writer.push(&Record::Part(part)).unwrap();
+    let (bytes, _) = writer.finish(&computer_secret()).unwrap();
+    let mut heard = Heard::default();
+    let report = check(&bytes, &mut heard);
+    assert_eq!(report.verdict(), Verdict::Damaged { usable: 1 });
+    assert_eq!(heard.documents, ["good.lcpl"]);
+    assert_eq!(heard.broken.len(), 1);
+    assert_eq!(heard.broken[0].name, "bad.lcpl");
 }
 
 #[test]
