@@ -1,6 +1,6 @@
 //! What can be wrong with a document, a key or a seal: one enum for the crate.
 
-use crate::{Digest, Thumbprint};
+use crate::Thumbprint;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -144,9 +144,6 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// Two documents of one name that differ.
-    #[error("two different documents claim to be {0}")]
-    Conflict(Digest),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(String),
