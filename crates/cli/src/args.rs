@@ -17,7 +17,9 @@ pub use mine::{
     UseArgs,
 };
 pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
-pub use travel::{AuthorizeArgs, BackupArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs};
+pub use travel::{
+    AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs,
+};
 
 /// Move device-bound licenses to a new computer, without letting them multiply.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@
 mod args;
 mod cards;
 mod commands;
+mod contact;
 mod context;
 mod demo;
 mod document;

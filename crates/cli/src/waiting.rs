@@ -76,6 +76,7 @@ pub fn reason(word: &str) -> &str {
         "issuer-not-accepted" => "the issuer is not accepted on this computer",
         "needs-individualization" => "the service does not know this computer yet",
         "service-unavailable" => "the service can't be reached",
+        "service-not-trusted" => "the service's certificate is not trusted here",
         "service-busy" => "the service asks to come back later",
         "other-computer" => "issued to another computer",
         "backup-corrupt" => "the backup is damaged there",

@@ -116,6 +116,8 @@ failures! {
     IndividualizationServiceUnavailable = 0xC00D2845, 6, "individualization-service-unavailable";
     /// The service can't be reached (NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE).
     ServiceUnavailable = 0xC00D2846, 6, "service-unavailable";
+    /// The certificate of the service's address proves nothing (NS_E_DRM_RESTORE_SERVICE_UNAVAILABLE).
+    ServiceNotTrusted = 0xC00D2846, 6, "service-not-trusted";
     /// The service at this address is not the one that the grants name (NS_E_BACKUP_RESTORE_FAILURE).
     OtherService = 0xC00D272D, 7, "other-service";
     /// Too many individualizations in a day (NS_E_DRM_INDIV_FRAUD).

@@ -172,6 +172,7 @@ impl Error {
             Error::Archive(error) => of_archive(error),
             Error::License(_) => Failure::Other,
             Error::Protocol(error) => of_protocol(error),
+            Error::Transport(TransportError::Untrusted { .. }) => Failure::ServiceNotTrusted,
             Error::Transport(_) => Failure::ServiceUnavailable,
             Error::Individualization(_) => Failure::IndividualizationServiceUnavailable,
             Error::OtherService { .. } => Failure::OtherService,
@@ -201,6 +202,7 @@ impl Error {
             Error::WouldLose { .. } => Some("restore it first, or back up to another folder".into()),
             Error::SeveralComputers { .. } => Some("say whose with --from and the name or the ID".into()),
             Error::NoPath { .. } => Some("name the folder, for example the one of the stick".into()),
+            Error::Transport(TransportError::Untrusted { .. }) => Some("nothing was sent to it".into()),
             Error::Transport(_) => {
                 Some("nothing was changed; try again when the service can be reached".into())
             }

@@ -7,20 +7,41 @@ use keyferry_protocol::{
     ANSWER_TYPE, MESSAGE_LIMIT, MESSAGES_PATH, POSTED_LIMIT, POSTED_TYPE, REQUEST_TYPE, REVOCATIONS_PATH,
     REVOCATIONS_TYPE,
 };
+use rustls::CertificateError;
 use ureq::http::{Response, Uri};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::transport::{Transport, TransportError};
+use crate::roots::Roots;
+use crate::transport::{CertificateProblem, Transport, TransportError};
 
 /// A card in armor is at most this many bytes long.
 const CARD_LIMIT: u64 = 128 * 1024;
 
-/// Speaks HTTP with services.
+/// Speaks HTTP with services; https is checked against the public roots.
 #[derive(Debug, Clone)]
 pub struct HttpTransport(Agent);
 
 impl Default for HttpTransport {
     fn default() -> Self {
+        Self::with_roots(&Roots::default())
+    }
+}
+
+impl HttpTransport {
+    /// With these root certificates beside the public ones (those of Mozilla, as they were when this was built).
+    pub fn with_roots(added: &Roots) -> Self {
+        let roots = if added.is_empty() {
+            RootCerts::WebPki
+        } else {
+            let public = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+                .iter()
+                .map(|root| root.as_ref());
+            public
+                .chain(added.der())
+                .map(|root| Certificate::from_der(root).to_owned())
+                .into()
+        };
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -29,6 +50,7 @@ impl Default for HttpTransport {
             .timeout_recv_response(Some(Duration::from_secs(120)))
             .timeout_send_body(Some(Duration::from_secs(120)))
             .timeout_recv_body(Some(Duration::from_secs(120)))
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
             .build();
         Self(Agent::new_with_config(config))
@@ -142,10 +164,59 @@ fn read(mut response: Response<Body>, url: &str, limit: u64) -> Result<Vec<u8>, 
 }
 
 fn unreachable(url: &str, error: &ureq::Error) -> TransportError {
+    if let Some(problem) = certificate_problem(url, error) {
+        return TransportError::Untrusted {
+            url: url.into(),
+            problem,
+        };
+    }
     TransportError::Unreachable {
         url: url.into(),
         why: error.to_string(),
     }
+}
+
+/// What is wrong with the other side's certificate, if that is what ended the call.
+fn certificate_problem(url: &str, error: &ureq::Error) -> Option<CertificateProblem> {
+    let tls = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref()?,
+        _ => return None,
+    };
+    let rustls::Error::InvalidCertificate(error) = tls else {
+        return None;
+    };
+    let host = || {
+        url.parse::<Uri>()
+            .ok()
+            .and_then(|uri| uri.host().map(str::to_owned))
+            .unwrap_or_default()
+    };
+    Some(match error {
+        // A root of the same name with another key is another root.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => CertificateProblem::UnknownIssuer,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateProblem::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertificateProblem::NotYetValid
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => CertificateProblem::WrongHost {
+            host: host(),
+            names: presented.iter().map(|name| bare(name).to_owned()).collect(),
+        },
+        CertificateError::NotValidForName => CertificateProblem::WrongHost {
+            host: host(),
+            names: Vec::new(),
+        },
+        other => CertificateProblem::Unusable(keyferry_license::printable(&other.to_string())),
+    })
+}
+
+/// A name as people write it; rustls says `DnsName("example.org")` and `IpAddress(127.0.0.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, inner)| inner.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
 }
 
 fn not_a_service(url: &str, why: String) -> TransportError {

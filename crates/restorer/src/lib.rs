@@ -29,6 +29,7 @@ mod release;
 mod report;
 mod restore;
 mod revocation;
+mod roots;
 mod transport;
 mod unlocker;
 
@@ -53,7 +54,8 @@ pub use report::{
 };
 pub use restore::find_backup;
 pub use revocation::post_revocations;
-pub use transport::{Transport, TransportError};
+pub use roots::{NotRoots, Roots};
+pub use transport::{CertificateProblem, Transport, TransportError};
 pub use unlocker::Unlocker;
 
 /// The example in the README compiles.

@@ -29,6 +29,14 @@ pub enum TransportError {
         /// What the network said.
         why: String,
     },
+    /// The certificate of the address proves nothing: no request was sent there.
+    #[error("{url} is not trusted: {problem}")]
+    Untrusted {
+        /// Which address.
+        url: String,
+        /// What is wrong with its certificate.
+        problem: CertificateProblem,
+    },
     /// Something answered that is not a license management service.
     #[error("{url} did not answer as a license management service: {why}")]
     NotAService {
@@ -45,4 +53,51 @@ pub enum TransportError {
         /// Which rule it breaks.
         why: &'static str,
     },
+}
+
+/// What is wrong with a certificate of https, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// Neither a public root nor one that was added has issued it.
+    #[error(
+        "nobody who is known here issued its certificate; if whoever runs it has an own root certificate, add that with \
+         --ca FILE"
+    )]
+    UnknownIssuer,
+    /// It is the certificate of others.
+    #[error(
+        "its certificate is not for {host}, only for {}; whoever runs it has to give it one for this name, or another \
+         address",
+        listed(names)
+    )]
+    WrongHost {
+        /// Who was called.
+        host: String,
+        /// Whom it is for, as it says.
+        names: Vec<String>,
+    },
+    /// Its time is over, by this computer's clock.
+    #[error(
+        "its certificate has expired; whoever runs it has to renew it, unless this computer's clock is wrong"
+    )]
+    Expired,
+    /// Its time has not come, by this computer's clock.
+    #[error("its certificate is not valid yet; look whether this computer's clock is right")]
+    NotYetValid,
+    /// Something else.
+    #[error("its certificate can't be used ({0}); whoever runs it has to give it another")]
+    Unusable(String),
+}
+
+fn listed(names: &[String]) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .take(4)
+        .map(|name| keyferry_license::printable(name))
+        .collect();
+    match names.as_slice() {
+        [] => "nobody".into(),
+        names => names.join(", "),
+    }
 }

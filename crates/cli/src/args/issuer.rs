@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use keyferry_license::{KeyId, LicenseId, Right};
 
+use super::ContactArgs;
 use crate::rights;
 
 /// The commands of `issuer`.
@@ -67,6 +68,8 @@ pub struct RevokeArgs {
     /// Replace the file
     #[arg(long, requires = "output")]
     pub overwrite: bool,
+    #[command(flatten)]
+    pub contact: ContactArgs,
 }
 
 /// Arguments of `issuer issue`.

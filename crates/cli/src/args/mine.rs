@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use keyferry_license::Thumbprint;
 
+use super::ContactArgs;
+
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -148,6 +150,8 @@ pub struct ReleaseArgs {
     /// Agree that the services come to know this computer: without that they can't be told
     #[arg(long)]
     pub individualize: bool,
+    #[command(flatten)]
+    pub contact: ContactArgs,
 }
 
 /// Arguments of `receipts`.

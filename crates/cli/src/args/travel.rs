@@ -55,6 +55,15 @@ pub struct UnlockArgs {
     pub identity: Vec<PathBuf>,
 }
 
+/// Whose certificates are believed when a service is called by https.
+#[derive(Debug, Args)]
+pub struct ContactArgs {
+    /// Believe the root certificates in this PEM file too, beside the public ones, when a service is called by https; may
+    /// be given several times, and is not remembered
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
+}
+
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
@@ -75,11 +84,13 @@ pub struct RestoreArgs {
     /// Of a folder with the backups of several computers: whose, by the start of its ID or by its name
     #[arg(long, value_name = "ID|NAME")]
     pub from: Option<String>,
+    #[command(flatten)]
+    pub contact: ContactArgs,
     /// Without a network: write the requests to this new file, for `authorize` on a connected computer
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub request_out: Option<PathBuf>,
     /// Without a network: take the answers that `authorize` wrote; no backup is named then
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out", "passphrase_file", "passphrase_command", "identity"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out", "ca", "passphrase_file", "passphrase_command", "identity"])]
     pub answer: Option<PathBuf>,
 }
 
@@ -108,6 +119,8 @@ pub struct AuthorizeArgs {
     /// Where the answers go, a new file for `restore --answer`
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub contact: ContactArgs,
 }
 
 /// Arguments of `list`.

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use keyferry::{HttpTransport, Transport, authorize};
+use keyferry::{Transport, authorize};
 
 use crate::args::AuthorizeArgs;
+use crate::contact;
 use crate::context::Context;
 use crate::failed::Result;
 use crate::words;
 
 /// Sends the requests and writes the answers.
 pub fn run(context: &Context, args: &AuthorizeArgs) -> Result<()> {
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::default());
+    let transport: Arc<dyn Transport> = Arc::new(contact::transport(&args.contact)?);
     let carried = authorize(&transport, &args.requests, &args.output)?;
     let output = &context.output;
     output.summarize("answers", carried.answered);

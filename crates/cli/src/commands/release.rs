@@ -4,6 +4,7 @@ use keyferry::{Failure, ReleaseOptions, ReleaseReport, Selection};
 use keyferry_license::{KeyId, LicenseId};
 
 use crate::args::ReleaseArgs;
+use crate::contact;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::progress::Reporter;
@@ -15,7 +16,7 @@ pub fn run(context: &Context, args: &ReleaseArgs) -> Result<()> {
         selection: selection(args)?,
         individualize: args.individualize,
     };
-    let restorer = context.restorer()?;
+    let restorer = contact::restorer(context, &args.contact)?;
     let planned = Reporter::new(context, "planning");
     if args.dry_run {
         let report = restorer.plan_release(&options, planned)?;
@@ -131,8 +132,9 @@ fn tell(context: &Context, args: &ReleaseArgs, report: &ReleaseReport) -> Result
     let mut failed = Failed::new(failure, message);
     if counts.slot_waits > 0 && !args.dry_run {
         failed = failed.hint(format!(
-            "the slots are given back at the next contact; to try now: {} computer release",
-            context.program()
+            "the slots are given back at the next contact; to try now: {} computer release{}",
+            context.program(),
+            contact::typed(&args.contact)
         ));
     }
     waiting::for_consent(output, &mut failed, &report.consents_needed);
@@ -141,7 +143,8 @@ fn tell(context: &Context, args: &ReleaseArgs, report: &ReleaseReport) -> Result
         let what = if args.all { "--all".into() } else { ids.join(" ") };
         let program = context.program();
         failed = failed.hint(format!(
-            "if you agree: {program} computer release {what} --individualize"
+            "if you agree: {program} computer release {what} --individualize{}",
+            contact::typed(&args.contact)
         ));
     }
     Err(failed)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use keyferry::{Failure, RESTORE_PATH, RestoreOptions, RestoreReport};
 
 use crate::args::RestoreArgs;
+use crate::contact;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
@@ -34,7 +35,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         request_out: args.request_out.clone(),
         unlocker: passphrase::unlocker(context, &args.unlock)?,
     };
-    let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "restoring"));
+    let restorer = contact::restorer(context, &args.contact)?;
+    let reporter = Reporter::new(context, "restoring");
     let started = Instant::now();
     let result = if args.dry_run {
         restorer.plan_restore(&options, reporter.clone())
@@ -218,7 +220,9 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
         (failure, None) => format!("nothing was restored: {}", waiting::reason(failure.word())),
     };
     let mut failed = Failed::new(failure, message);
-    if failed.exit == Failure::ServiceUnavailable.exit_code() {
+    if failure == Failure::ServiceNotTrusted {
+        failed = failed.hint("nothing was sent to it, and nothing was taken");
+    } else if failed.exit == Failure::ServiceUnavailable.exit_code() {
         failed = failed.hint("nothing was taken; try again when the service can be reached");
     }
     waiting::for_trust(&context.output, &mut failed, &report.issuers_to_trust);
@@ -246,5 +250,6 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
         command.push("--individualize".into());
     }
     let unlock = passphrase::typed_unlock(&args.unlock);
-    failed.hint(format!("if you agree: {}{unlock}", command.join(" ")))
+    let contact = contact::typed(&args.contact);
+    failed.hint(format!("if you agree: {}{unlock}{contact}", command.join(" ")))
 }

@@ -7,6 +7,7 @@ use keyferry_license::{Card, CardKind, IssuerKey, Revocation, RevocationList, Te
 
 use super::issuer::{CARD, KEY};
 use crate::args::RevokeArgs;
+use crate::contact;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::files::{self, Readers};
@@ -81,6 +82,7 @@ struct Desk<'a> {
     card: Verified<Card>,
     service: Verified<Card>,
     folder: PathBuf,
+    transport: HttpTransport,
 }
 
 impl<'a> Desk<'a> {
@@ -94,6 +96,7 @@ impl<'a> Desk<'a> {
             card: files::read_card(&args.dir.join(CARD), CardKind::Issuer)?,
             service: files::read_card(&args.service, CardKind::Service)?,
             folder: args.dir.join(FOLDER),
+            transport: contact::transport(&args.contact)?,
         })
     }
 
@@ -154,11 +157,10 @@ impl<'a> Desk<'a> {
 
     /// Posts this list, and those before it that the service lacks; gives back when the service took it.
     fn send(&self, number: u64) -> Result<u64, Error> {
-        let transport = HttpTransport::default();
         let (mut next, mut went_back) = (number, false);
         loop {
             let list = self.read(next)?;
-            match keyferry::post_revocations(&transport, &list, &self.service) {
+            match keyferry::post_revocations(&self.transport, &list, &self.service) {
                 Ok(receipt) if next == number => return Ok(receipt.time),
                 Ok(_) => next += 1,
                 Err(Error::ListNotTaken {
@@ -198,17 +200,15 @@ impl<'a> Desk<'a> {
 
     fn failed(&self, number: u64, error: Error) -> Failed {
         let again = format!(
-            "{} issuer revoke {} --service {}",
+            "{} issuer revoke {} --service {}{}",
             self.context.program(),
             quoted(&self.args.dir),
-            quoted(&self.args.service)
+            quoted(&self.args.service),
+            contact::typed(&self.args.contact)
         );
         let kept = self.path(number);
         let failed = match &error {
-            Error::Transport(error) => Failed::new(
-                keyferry::Failure::ServiceUnavailable,
-                printable(&error.to_string()),
-            ),
+            Error::Transport(why) => Failed::new(error.failure(), printable(&why.to_string())),
             Error::ListNotTaken { next: Some(next), .. } if *next > number => {
                 return Failed::new(error.failure(), error.to_string()).hint(format!(
                     "this folder is older than what the service knows: its newest list is {}",

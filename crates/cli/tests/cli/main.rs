@@ -6,6 +6,8 @@ mod documents;
 mod encrypting;
 #[cfg(unix)]
 mod hostile;
+#[cfg(test)]
+mod https;
 mod issuing;
 mod place;
 mod release;
