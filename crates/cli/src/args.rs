@@ -10,13 +10,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use help::command;
+pub use help::{ENVIRONMENT, EXIT_CODES, FILES, command, words};
 pub use issuer::{IssueArgs, IssuerCommand, RevokeArgs};
 pub use mine::{
     ComputerCommand, ExportArgs, ImportArgs, KeyFormat, ReceiptsArgs, ReleaseArgs, ShowArgs, TrustCommand,
     UseArgs,
 };
-pub use operate::{CompletionsArgs, DemoArgs, ServeArgs};
+pub use operate::{CompletionsArgs, DemoArgs, ManArgs, ServeArgs};
 pub use travel::{
     AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs,
 };
@@ -36,9 +36,12 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of the flags that every command takes.
+pub const GLOBAL_HEADING: &str = "Global options";
+
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
+#[command(next_help_heading = GLOBAL_HEADING)]
 pub struct Global {
     /// This computer's folder [default: KEYFERRY_HOME, else the platform's data folder]
     #[arg(long, global = true, value_name = "DIR")]
@@ -98,4 +101,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print the manual page of the program or of a command, or write all pages into a folder
+    Man(ManArgs),
+    /// Print the JSON Schema of the lines of --json
+    Schema,
 }

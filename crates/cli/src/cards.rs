@@ -4,6 +4,7 @@ use std::path::Path;
 
 use keyferry_license::{Card, KeyUse, Verified, armor};
 
+use crate::event::Event;
 use crate::failed::Result;
 use crate::files::{self, Readers};
 use crate::output::{Line, Output};
@@ -56,7 +57,7 @@ pub fn show(output: &Output, card: &Verified<Card>, now: u64) {
         })
     });
     output.event(
-        &Line::new("card")
+        &Line::new(Event::Card)
             .with("kind", words::kind_word(card.kind))
             .with("name", card.name.shown())
             .with("thumbprint", card.thumbprint().to_string())

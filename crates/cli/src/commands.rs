@@ -8,10 +8,12 @@ mod export;
 mod import;
 mod issuer;
 mod list;
+mod man;
 mod receipts;
 mod release;
 mod restore;
 mod revoke;
+pub mod schema;
 mod serve;
 mod show;
 mod trust;
@@ -41,5 +43,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Serve(args) => serve::run(context, &args),
         Command::Demo(args) => crate::demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
+        Command::Schema => schema::run(context),
     }
 }

@@ -22,11 +22,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// From the flags.
-    pub fn new(global: &Global) -> Self {
+    /// From the flags, for a command with these words.
+    pub fn new(global: &Global, command: String) -> Self {
         log_to_stderr(global);
         Self {
-            output: Arc::new(Output::new(global)),
+            output: Arc::new(Output::new(global, Some(command))),
             home: global.home.clone(),
             no_progress: global.no_progress,
             yes: global.yes,

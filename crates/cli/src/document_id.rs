@@ -4,6 +4,7 @@ use keyferry_license::document::{DocumentId, DocumentKind};
 use keyferry_license::printable;
 use keyferry_store::DocumentInfo;
 
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::words;
@@ -69,7 +70,7 @@ pub fn line(document: &DocumentInfo) -> Line {
 
 /// The same of one in a file or in a backup.
 pub fn elsewhere(id: &DocumentId, name: &str, kind: &str, size: u64) -> Line {
-    Line::new("license-document")
+    Line::new(Event::LicenseDocument)
         .with("document", id.to_string())
         .with("name", printable(name))
         .with("kind", printable(kind))

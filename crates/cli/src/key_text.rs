@@ -5,6 +5,7 @@ use keyferry_license::{ContentKey, KeyId};
 use zeroize::Zeroizing;
 
 use crate::args::KeyFormat;
+use crate::event::Event;
 
 /// A line about one key is at most this many bytes long.
 const LINE: usize = 512;
@@ -51,7 +52,9 @@ pub fn json_line(
     };
     let left = left.map_or("null".to_owned(), |left| left.to_string());
     for part in [
-        r#"{"event":"key","key_id":""#,
+        r#"{"event":""#,
+        Event::Key.name(),
+        r#"","key_id":""#,
         &key_id.to_base64(),
         r#"","license":""#,
         license,

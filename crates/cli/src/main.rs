@@ -9,6 +9,7 @@ mod context;
 mod demo;
 mod document;
 mod document_id;
+mod event;
 mod failed;
 mod files;
 mod issue;
@@ -36,12 +37,12 @@ use crate::output::Output;
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let cli = match args::command().try_get_matches_from(&typed) {
-        Ok(matches) => Cli::from_arg_matches(&matches),
+        Ok(matches) => Cli::from_arg_matches(&matches).map(|cli| (cli, args::words(&matches))),
         Err(error) => Err(error),
     };
     let (output, result) = match cli {
-        Ok(cli) => {
-            let context = Context::new(&cli.global);
+        Ok((cli, words)) => {
+            let context = Context::new(&cli.global, words);
             let result = commands::run(&context, cli.command);
             (context.output, result)
         }

@@ -9,6 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::args::Global;
+use crate::event::Event;
 use crate::failed::Failed;
 
 /// A line of JSON whose fields keep their order; the first is `event`.
@@ -17,13 +18,13 @@ pub struct Line(Vec<(&'static str, Value)>);
 
 impl Line {
     /// A line about this event.
-    pub fn new(event: &str) -> Self {
-        Self(vec![("event", event.into())])
+    pub fn new(event: Event) -> Self {
+        Self(vec![("event", event.name().into())])
     }
 
     /// The same about another event.
-    pub fn rename(&mut self, event: &str) {
-        self.0[0].1 = event.into();
+    pub fn rename(&mut self, event: Event) {
+        self.0[0].1 = event.name().into();
     }
 
     /// With one more field.
@@ -45,6 +46,8 @@ impl Serialize for Line {
 
 /// Stdout and stderr as the flags want them.
 pub struct Output {
+    /// What the summary says was run.
+    command: Option<String>,
     json: bool,
     quiet: bool,
     color: bool,
@@ -60,11 +63,12 @@ struct Shared {
 }
 
 impl Output {
-    /// For these flags.
-    pub fn new(global: &Global) -> Self {
+    /// For these flags and this command, whose words are joined by blanks; `None` if nobody can tell which it is.
+    pub fn new(global: &Global, command: Option<String>) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let stdout = io::stdout();
         Self {
+            command,
             json: global.json,
             quiet: global.quiet,
             color: !no_color && io::stderr().is_terminal(),
@@ -87,7 +91,7 @@ impl Output {
             no_progress: true,
             yes: false,
         };
-        Self::new(&global)
+        Self::new(&global, None)
     }
 
     /// Are results lines of JSON?
@@ -135,7 +139,7 @@ impl Output {
     /// A whole document: as it is, or as the text of an event in JSON mode.
     pub fn document(&self, label: &str, text: &str) {
         if self.json {
-            self.item(&Line::new("document").with("label", label).with("text", text));
+            self.item(&Line::new(Event::Document).with("label", label).with("text", text));
         } else {
             self.write(|out| out.write_all(text.as_bytes()));
         }
@@ -173,7 +177,7 @@ impl Output {
     /// Something is not as it should be, and the command goes on.
     pub fn warning(&self, text: impl std::fmt::Display) {
         if self.json {
-            self.event(&Line::new("warning").with("message", text.to_string()));
+            self.event(&Line::new(Event::Warning).with("message", text.to_string()));
         } else {
             self.flush();
             let _ = writeln!(io::stderr(), "keyferry: warning: {}", shown(text));
@@ -203,7 +207,7 @@ impl Output {
         if self.json {
             let hint = (!failed.hints.is_empty()).then(|| failed.hints.join("\n"));
             self.event(
-                &Line::new("error")
+                &Line::new(Event::Error)
                     .with("message", failed.message.as_str())
                     .with("hint", hint)
                     .with("reason", failed.reason.as_str())
@@ -238,7 +242,10 @@ impl Output {
         if !fields.iter().any(|(name, _)| *name == "peak_rss") {
             fields.extend(crate::memory::own_peak().map(|bytes| ("peak_rss", bytes.into())));
         }
-        let last = Line::new("summary").with("exit", exit).with("hr", hr.to_string());
+        let last = Line::new(Event::Summary)
+            .with("command", self.command.as_deref())
+            .with("exit", exit)
+            .with("hr", hr.to_string());
         let last = fields
             .into_iter()
             .fold(last, |line, (name, value)| line.with(name, value));
@@ -293,7 +300,7 @@ mod tests {
 
     #[test]
     fn fields_keep_their_order() {
-        let line = Line::new("license")
+        let line = Line::new(Event::License)
             .with("title", "x")
             .with("done", 3)
             .with("hint", Value::Null);

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use keyferry::{DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
 
 use crate::context::Context;
+use crate::event::Event;
 use crate::output::{Line, Output};
 use crate::words;
 
@@ -146,7 +147,7 @@ impl Events for Reporter {
             if due {
                 told.last = Some(Instant::now());
                 drop(told);
-                let line = Line::new("progress")
+                let line = Line::new(Event::Progress)
                     .with("done", progress.done)
                     .with("total", progress.total);
                 self.output.event(&line);
@@ -174,7 +175,7 @@ impl Events for Reporter {
 
     fn beside(&self, outcome: &LicenseOutcome) {
         let mut line = outcome_line(outcome);
-        line.rename("beside");
+        line.rename(Event::Beside);
         self.output.item(&line);
         if let Outcome::Failed(_) = outcome.outcome {
             self.output.text(format_args!("revoked: {}", named(outcome)));
@@ -208,7 +209,7 @@ fn named(outcome: &LicenseOutcome) -> String {
 }
 
 fn status_line(status: &Status) -> Line {
-    let line = Line::new("status")
+    let line = Line::new(Event::Status)
         .with("status", status.value())
         .with("name", status.name())
         .with("hr", status.hresult().to_string());
@@ -231,7 +232,7 @@ fn status_line(status: &Status) -> Line {
 }
 
 fn outcome_line(outcome: &LicenseOutcome) -> Line {
-    let line = Line::new("license")
+    let line = Line::new(Event::License)
         .with("license", outcome.license.to_string())
         .with("issuer", outcome.issuer.to_string())
         .with("key_id", outcome.key_id.to_string())
@@ -248,7 +249,7 @@ fn outcome_line(outcome: &LicenseOutcome) -> Line {
 }
 
 fn document_line(document: &DocumentOutcome) -> Line {
-    Line::new("license-document")
+    Line::new(Event::LicenseDocument)
         .with("document", document.id.to_string())
         .with("name", keyferry_license::printable(&document.name))
         .with("kind", keyferry_license::printable(&document.kind))

@@ -2,6 +2,7 @@
 
 use keyferry::{ConsentNeeded, IssuerToTrust, News};
 
+use crate::event::Event;
 use crate::failed::Failed;
 use crate::output::{Line, Output};
 use crate::words;
@@ -14,7 +15,7 @@ pub fn for_trust(output: &Output, failed: &mut Failed, issuers: &[IssuerToTrust]
             keyferry_license::printable(&issuer.service_url),
         );
         output.event(
-            &Line::new("trust-needed")
+            &Line::new(Event::TrustNeeded)
                 .with("name", name.as_str())
                 .with("thumbprint", issuer.thumbprint.to_string())
                 .with("service_url", url.as_str())
@@ -37,7 +38,7 @@ pub fn for_consent(output: &Output, failed: &mut Failed, services: &[ConsentNeed
             keyferry_license::printable(&service.url),
         );
         output.event(
-            &Line::new("consent-needed")
+            &Line::new(Event::ConsentNeeded)
                 .with("name", name.as_str())
                 .with("thumbprint", service.thumbprint.to_string())
                 .with("url", url.as_str())

@@ -2,12 +2,14 @@
 //!
 //! [`World`] is a publisher, a service in this process and any number of [`Computer`]s, each in a temporary folder of
 //! its own. [`Direct`] carries requests to the service without a network and counts them; [`Bent`] is a way there that
-//! misbehaves. [`Recorder`] keeps what an operation tells, and [`Scanner`] looks for secrets where none may be.
+//! misbehaves. [`Recorder`] keeps what an operation tells, and [`Scanner`] looks for secrets where none may be,
+//! [`LineSchema`] holds what `keyferry --json` prints to its schema.
 //! Everything here panics where it can't do its work: it is for tests.
 
 mod clock;
 mod computer;
 mod left_out;
+mod lines;
 mod publisher;
 mod recorder;
 mod scanner;
@@ -17,6 +19,7 @@ mod world;
 pub use clock::SetClock;
 pub use computer::{Computer, Ended, Ending};
 pub use left_out::{LEFT_OUT, left_out};
+pub use lines::LineSchema;
 pub use publisher::{Issued, Publisher, Wanted};
 pub use recorder::{Recorder, Seen};
 pub use scanner::{Scanner, files_below};

@@ -6,6 +6,8 @@ use clap::CommandFactory;
 
 use super::Cli;
 
+/// A line of the help is at most so long.
+const WIDTH: usize = 100;
 /// Each command stands in one group; a test holds that.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Move", &["backup", "restore", "verify", "list", "authorize"]),
@@ -15,7 +17,42 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Issuers", &["issuer"]),
     ("Operators", &["serve"]),
-    ("More", &["demo", "completions"]),
+    ("More", &["demo", "completions", "man", "schema"]),
+];
+
+/// What an exit code means.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "done"),
+    (1, "failure"),
+    (2, "usage"),
+    (3, "partly done"),
+    (4, "a backup or file exists"),
+    (5, "damaged"),
+    (6, "service unavailable"),
+    (7, "refused"),
+    (8, "consent or trust needed"),
+    (10, "medium or backup not there"),
+    (11, "another operation runs"),
+    (12, "wrong passphrase"),
+    (130, "canceled"),
+];
+
+/// What the environment decides.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("KEYFERRY_HOME", "this computer's folder, unless --home names it"),
+    ("NO_COLOR", "if it is set and not empty, nothing is colored"),
+];
+
+/// What lies in this computer's folder.
+pub const FILES: &[(&str, &str)] = &[
+    (
+        "computer.key",
+        "this computer's secrets; deleting it makes it another computer",
+    ),
+    (
+        "store.sqlite",
+        "the licenses that it holds; deleting it empties the computer, which stays known",
+    ),
 ];
 
 /// The command line, ready to parse.
@@ -24,11 +61,44 @@ pub fn command() -> clap::Command {
     let groups = groups(&command);
     command.help_template(format!(
         "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}Global options:\n{{options}}\n\n\
-         Exit codes:\n  0 done, 1 failure, 2 usage, 3 partly done, 4 a backup or file exists, 5 damaged,\n  6 service \
-         unavailable, 7 refused, 8 consent or trust needed, 10 medium or backup not there,\n  11 another operation \
-         runs, 12 wrong passphrase, 130 canceled\n\n\
-         `keyferry COMMAND --help` says more about a command."
+         Exit codes:\n{}\nEnvironment:\n{}\nFiles in this computer's folder:\n{}\n\
+         `keyferry COMMAND --help` says more about a command.",
+        exit_codes(),
+        rows(ENVIRONMENT),
+        rows(FILES)
     ))
+}
+
+fn exit_codes() -> String {
+    let mut lines = vec![String::from(" ")];
+    for (index, (code, meaning)) in EXIT_CODES.iter().enumerate() {
+        let comma = if index + 1 < EXIT_CODES.len() { "," } else { "" };
+        let item = format!(" {code} {meaning}{comma}");
+        match lines.last_mut() {
+            Some(line) if line.len() + item.len() <= WIDTH => line.push_str(&item),
+            _ => lines.push(format!(" {item}")),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn rows(table: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    for (name, meaning) in table {
+        let _ = writeln!(out, "  {name:<13} {meaning}");
+    }
+    out
+}
+
+/// The words of the command that was typed, such as `trust add`.
+pub fn words(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut matches = matches;
+    while let Some((word, inner)) = matches.subcommand() {
+        words.push(word);
+        matches = inner;
+    }
+    words.join(" ")
 }
 
 fn groups(command: &clap::Command) -> String {
@@ -64,6 +134,26 @@ mod tests {
         let mut known: Vec<&str> = all.get_subcommands().map(|sub| sub.get_name()).collect();
         known.sort_unstable();
         assert_eq!(grouped, known);
+    }
+
+    #[test]
+    fn every_exit_code_is_explained() {
+        for failure in keyferry::Failure::ALL {
+            let code = failure.exit_code();
+            assert!(
+                EXIT_CODES.iter().any(|(known, _)| *known == code),
+                "{failure:?}: {code}"
+            );
+        }
+        let help = command().render_help().to_string();
+        assert!(
+            help.contains(" 0 done, 1 failure,") && help.contains("130 canceled\n"),
+            "{help}"
+        );
+        assert!(
+            help.contains("  KEYFERRY_HOME this computer") && help.contains("  store.sqlite  the"),
+            "{help}"
+        );
     }
 
     #[test]

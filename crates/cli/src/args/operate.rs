@@ -1,4 +1,4 @@
-//! Arguments of `serve`, `demo` and `completions`.
+//! Arguments of `serve`, `demo`, `completions` and `man`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,4 +47,15 @@ pub struct DemoArgs {
 pub struct CompletionsArgs {
     /// Which shell
     pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command whose page is printed, such as `trust add`; none prints that of the whole program
+    #[arg(value_name = "COMMAND")]
+    pub words: Vec<String>,
+    /// Write a page for each command into this folder, which must be there; pages that are there are replaced
+    #[arg(long, value_name = "DIR", conflicts_with = "words")]
+    pub to: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 use crate::args::ComputerCommand;
 use crate::cards;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 
@@ -27,7 +28,7 @@ pub fn run(context: &Context, command: &ComputerCommand) -> Result<()> {
             let name = keyferry_license::printable(&store.name()?);
             context.output.text(&name);
             context.output.event(
-                &Line::new("computer")
+                &Line::new(Event::Computer)
                     .with("name", name)
                     .with("id", store.id().to_string()),
             );

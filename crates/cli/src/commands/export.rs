@@ -12,6 +12,7 @@ use keyferry_store::{DocumentInfo, Store};
 use crate::args::ExportArgs;
 use crate::context::Context;
 use crate::document_id;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files::{NewFile, Readers};
 use crate::output::Line;
@@ -115,7 +116,7 @@ fn write(context: &Context, store: &Store, document: &DocumentInfo, folder: &Pat
     let size = words::size(document.size);
     context.output.text(format_args!("exported {shown} ({size})"));
     context.output.event(
-        &Line::new("exported")
+        &Line::new(Event::Exported)
             .with("document", document.id.to_string())
             .with("name", printable(&document.name))
             .with("path", path.display().to_string())

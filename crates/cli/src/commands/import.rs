@@ -11,6 +11,7 @@ use keyferry_license::printable;
 use crate::args::ImportArgs;
 use crate::context::Context;
 use crate::document;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::progress::Reporter;
@@ -95,7 +96,7 @@ fn name(context: &Context, skipped: &[Left]) {
     for left in skipped {
         let path = words::path(&left.path);
         context.output.text(format_args!("skipped {path}: {}", left.why));
-        let line = Line::new("skipped")
+        let line = Line::new(Event::Skipped)
             .with("path", left.path.display().to_string())
             .with("reason", left.reason)
             .with("why", left.why.as_str());

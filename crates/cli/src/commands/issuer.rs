@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::args::{IssueArgs, IssuerCommand};
 use crate::cards;
 use crate::context::{Context, now};
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files::{self, NewFile, Readers};
 use crate::issue::{self, Press, Wish};
@@ -78,7 +79,7 @@ fn init(output: &Output, dir: &Path, name: &str, urls: &[String]) -> Result<()> 
     output.text(format_args!("  key         {}", key_file.display()));
     output.text(format_args!("  card        {}", card_file.display()));
     output.event(
-        &Line::new("issuer")
+        &Line::new(Event::Issuer)
             .with("name", card.name.shown())
             .with("thumbprint", card.thumbprint().to_string())
             .with("key", key_file.display().to_string())

@@ -11,6 +11,7 @@ use crate::args::ListArgs;
 use crate::context::Context;
 use crate::document::{self, Backup};
 use crate::document_id;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::{Line, Output};
 use crate::words;
@@ -80,7 +81,7 @@ fn license_line(output: &Output, grant: &Grant) {
         words::rights(&grant.rights),
     ));
     output.item(
-        &Line::new("license")
+        &Line::new(Event::License)
             .with("license", grant.license.to_string())
             .with("issuer", grant.issuer.to_string())
             .with("key_id", grant.key_id.to_string())
@@ -107,7 +108,7 @@ fn backups(context: &Context, folder: &Path) -> Result<()> {
                 let encrypted = failed.exit == Failure::WrongPassphrase.exit_code();
                 let state = if encrypted { "encrypted" } else { "unreadable" };
                 output.text(format_args!("{}  {state}: {}", found.name, failed.message));
-                let line = Line::new("backup")
+                let line = Line::new(Event::Backup)
                     .with("path", path.display().to_string())
                     .with("state", state);
                 output.item(&line.with("why", failed.message));
@@ -151,7 +152,7 @@ fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
         },
     ));
     output.item(
-        &Line::new("backup")
+        &Line::new(Event::Backup)
             .with("path", path.display().to_string())
             .with("computer", id.to_string())
             .with("name", name)

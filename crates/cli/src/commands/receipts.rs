@@ -4,6 +4,7 @@ use keyferry::{Failure, KeptReceipt};
 
 use crate::args::ReceiptsArgs;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::words;
@@ -65,7 +66,7 @@ fn tell(context: &Context, receipt: &KeptReceipt, verify: bool) {
             output.text(format_args!("  {}", keyferry_license::printable(finding)));
         }
     }
-    let line = Line::new("receipt")
+    let line = Line::new(Event::Receipt)
         .with("request", receipt.request.to_string())
         .with("service", receipt.service.to_string())
         .with("name", receipt.name.as_str())

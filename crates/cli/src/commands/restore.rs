@@ -8,6 +8,7 @@ use keyferry::{Failure, RESTORE_PATH, RestoreOptions, RestoreReport};
 use crate::args::RestoreArgs;
 use crate::contact;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::passphrase;
@@ -186,7 +187,7 @@ fn tell(
     for page in &report.pages {
         let url = keyferry_license::printable(&page.url);
         output.text(format_args!("why, and what can be done: {url}"));
-        let line = Line::new("page")
+        let line = Line::new(Event::Page)
             .with("reason", page.failure.word())
             .with("hr", page.failure.hresult().to_string());
         output.event(&line.with("url", url));

@@ -9,6 +9,7 @@ use super::issuer::{CARD, KEY};
 use crate::args::RevokeArgs;
 use crate::contact;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files::{self, Readers};
 use crate::output::Line;
@@ -190,7 +191,7 @@ impl<'a> Desk<'a> {
              their next contact",
             words::time(time)
         ));
-        let line = Line::new("revoked")
+        let line = Line::new(Event::Revoked)
             .with("number", number)
             .with("service", self.service.thumbprint().to_string())
             .with("time", time);

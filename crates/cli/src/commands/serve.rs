@@ -9,6 +9,7 @@ use keyferry_service::{CARD_FILE, Service, ServiceConfig, Shutdown, Tls, serve, 
 
 use crate::args::ServeArgs;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result, plain};
 use crate::files;
 use crate::output::Line;
@@ -109,7 +110,7 @@ fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &st
     let (output, card) = (&context.output, service.card());
     let file = args.dir.join(CARD_FILE);
     output.event(
-        &Line::new("listening")
+        &Line::new(Event::Listening)
             .with("address", address)
             .with("url", service.url())
             .with("name", card.name.shown())

@@ -14,6 +14,7 @@ use crate::cards;
 use crate::context::{Context, now};
 use crate::document::{self, Backup, Document};
 use crate::document_id;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::{Line, Output};
 use crate::words;
@@ -177,7 +178,7 @@ fn grant_text(output: &Output, grant: &Grant, issuer: Option<&str>) {
 }
 
 fn grant_line(grant: &Grant) -> Line {
-    Line::new("license")
+    Line::new(Event::License)
         .with("license", grant.license.to_string())
         .with("issuer", grant.issuer.to_string())
         .with("service", grant.service.to_string())
@@ -253,32 +254,32 @@ fn backup(output: &Output, backup: &Backup) {
     output.text(format_args!("  made        {}", words::time(header.created)));
     output.text(format_args!("  size        {}", words::size(backup.size())));
     output.text("  encryption  none");
-    let (licenses, signed) = match backup.footer() {
+    let (licenses, documents, signed) = match backup.footer() {
         FooterState::Signed { licenses, documents } => {
-            let documents = words::count(*documents, "document");
             output.text(format_args!(
-                "  holds       {}, {documents}, signed",
-                words::count(*licenses, "license")
+                "  holds       {}, {}, signed",
+                words::count(*licenses, "license"),
+                words::count(*documents, "license document")
             ));
-            (Some(*licenses), "signed")
+            (Some(*licenses), Some(*documents), "signed")
         }
         FooterState::Missing => {
             output.text("  signature   missing, so what it holds is known only when it is read");
-            (None, "missing")
+            (None, None, "missing")
         }
         FooterState::Broken(why) => {
             output.text(format_args!(
                 "  signature   proves nothing: {}",
                 keyferry_license::printable(why)
             ));
-            (None, "broken")
+            (None, None, "broken")
         }
     };
     for damage in backup.findings() {
         output.text(format_args!("  damaged     {damage}"));
     }
     output.event(
-        &Line::new("backup")
+        &Line::new(Event::Backup)
             .with("backup", header.backup.to_string())
             .with("computer", id.to_string())
             .with("name", name)
@@ -287,6 +288,7 @@ fn backup(output: &Output, backup: &Backup) {
             .with("inner_bytes", backup.inner_len())
             .with("encrypted", false)
             .with("licenses", licenses)
+            .with("documents", documents)
             .with("signature", signed)
             .with(
                 "damage",

@@ -9,6 +9,7 @@ use keyferry_license::{Card, CardKind, Thumbprint, Verified};
 use crate::args::TrustCommand;
 use crate::context::{Context, now};
 use crate::document::{self, Document};
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::words;
@@ -61,7 +62,7 @@ fn add(context: &Context, file: &Path, thumbprint: Option<&Thumbprint>) -> Resul
         context
             .output
             .text(format_args!("{name} is accepted on this computer now"));
-        let line = Line::new("accepted").with("name", name);
+        let line = Line::new(Event::Accepted).with("name", name);
         context.output.event(&line.with("thumbprint", root.to_string()));
     }
     Ok(())
@@ -95,7 +96,7 @@ fn show(context: &Context, issuer: &Shown) {
     if let Some(host) = &issuer.host {
         context.output.text(format_args!("  service     {host}"));
     }
-    let line = Line::new("issuer")
+    let line = Line::new(Event::Issuer)
         .with("name", name)
         .with("thumbprint", root.to_string());
     context.output.event(&line.with("host", issuer.host.as_deref()));
@@ -159,7 +160,7 @@ fn list(context: &Context) -> Result<()> {
         context
             .output
             .text(format_args!("  accepted    {}", words::time(root.time)));
-        let line = Line::new("issuer")
+        let line = Line::new(Event::Issuer)
             .with("name", name)
             .with("thumbprint", thumbprint.to_string());
         context
@@ -202,7 +203,7 @@ fn remove(context: &Context, thumbprint: &Thumbprint) -> Result<()> {
     context.output.text(format_args!(
         "{name} is no longer accepted; its licenses stay here and can't be used"
     ));
-    let line = Line::new("removed").with("name", name);
+    let line = Line::new(Event::Removed).with("name", name);
     context
         .output
         .event(&line.with("thumbprint", thumbprint.to_string()));

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use super::child::{Finished, Running};
 use super::peaks::Peaks;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 
@@ -67,7 +68,7 @@ impl<'a> Stage<'a> {
         self.context.output.text(format_args!("\n{title}"));
         self.context
             .output
-            .event(&Line::new("chapter").with("title", title));
+            .event(&Line::new(Event::Chapter).with("title", title));
     }
 
     /// Where it plays, and how to repeat it.
@@ -99,7 +100,7 @@ impl<'a> Stage<'a> {
         let finished = Running::start(self.command(args).stdin(stdin))?.finish()?;
         self.peaks.note(subcommand(args), finished.peak());
         self.context.output.event(
-            &Line::new("step")
+            &Line::new(Event::Step)
                 .with("command", args.join(" "))
                 .with("exit", finished.exit)
                 .with("seconds", finished.seconds),

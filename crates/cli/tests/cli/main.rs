@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod https;
 mod issuing;
+mod lines;
+mod manual;
 mod place;
 mod release;
 mod revoke;

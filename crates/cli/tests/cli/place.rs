@@ -3,8 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 
+use keyferry_testkit::LineSchema;
 use serde_json::Value;
+
+/// What every line of JSON mode has to be.
+pub static SCHEMA: LazyLock<LineSchema> = LazyLock::new(LineSchema::shipped);
 
 /// A folder with everything of one test.
 pub struct Place(tempfile::TempDir);
@@ -132,15 +137,11 @@ impl Place {
         ran
     }
 
-    /// Runs it in JSON mode; every line has to parse, and the last has to be the summary with the exit code.
+    /// Runs it in JSON mode; every line has to be as the schema says, and the last has to be the summary with the exit
+    /// code.
     pub fn json(&self, args: &[&str]) -> Lines {
         let ran = self.run(&[&["--json"], args].concat());
-        let all: Vec<Value> = ran
-            .stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).expect(line))
-            .collect();
-        assert!(all.iter().all(|line| line["event"].is_string()), "{}", ran.stdout);
+        let all = SCHEMA.lines(&ran.stdout);
         assert_eq!(ran.stderr, "", "in JSON mode stderr is silent");
         let lines = Lines { exit: ran.exit, all };
         assert_eq!(lines.summary()["event"], "summary", "{args:?}");
@@ -184,7 +185,7 @@ impl Place {
         let mut line = String::new();
         let stdout = child.stdout.as_mut().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let listening: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let listening = SCHEMA.line(&line);
         assert_eq!(listening["event"], "listening", "{line}");
         Served { child, listening }
     }

@@ -3,7 +3,8 @@
 //! In a block marked `console`, a line that begins with `$ ` is typed into one shell that lives through the whole file,
 //! a line that begins with `> ` continues it, every other line is expected output: `[..]` stands for anything within a
 //! line, `...` alone for any number of lines. What differs from run to run (IDs, thumbprints, times, ports) only has to
-//! be of the same shape. Each command must succeed, as the shell sees it.
+//! be of the same shape. Each command must succeed, as the shell sees it. What the program prints as JSON must be what the
+//! schema says, wherever it goes.
 
 mod shell;
 mod transcript;
@@ -40,6 +41,8 @@ fn run(file: &str, least: usize) {
             command.expected.join("\n")
         );
     }
+    let lines = keyferry_testkit::LineSchema::shipped().lines(&shell.lines());
+    assert!(!lines.is_empty(), "{file} shows no line of JSON");
 }
 
 #[test]

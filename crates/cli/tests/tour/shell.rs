@@ -1,13 +1,28 @@
 //! One shell for a whole tour: it keeps its folder, its variables and what it started.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use tempfile::TempDir;
+
 const END: &str = "end of the output of command";
+
+/// The program as the tour calls it: what it prints as lines of JSON is kept for a look afterwards.
+const WRAPPER: &str = r#"#!/bin/bash
+for arg; do
+    if [ "$arg" = --json ]; then
+        "$PROGRAM" "$@" | tee -a "$LINES_FILE"
+        exit "${PIPESTATUS[0]}"
+    fi
+done
+exec "$PROGRAM" "$@"
+"#;
 
 /// A running shell.
 pub struct Shell {
+    tools: TempDir,
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -17,7 +32,11 @@ impl Shell {
     /// A shell in this folder, with the program in its path and a home of its own.
     pub fn start(folder: &Path) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_keyferry"));
-        let mut path = program.parent().expect("a folder").as_os_str().to_owned();
+        let tools = tempfile::tempdir().expect("a temporary folder");
+        let wrapper = tools.path().join("keyferry");
+        std::fs::write(&wrapper, WRAPPER).expect("written");
+        std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).expect("executable");
+        let mut path = tools.path().as_os_str().to_owned();
         if let Some(others) = std::env::var_os("PATH") {
             path.push(":");
             path.push(others);
@@ -26,6 +45,8 @@ impl Shell {
             .args(["--noprofile", "--norc"])
             .current_dir(folder)
             .env("PATH", path)
+            .env("PROGRAM", program)
+            .env("LINES_FILE", tools.path().join("lines"))
             .env("HOME", folder)
             .env("NO_COLOR", "1")
             .env("COLUMNS", "200")
@@ -40,7 +61,17 @@ impl Shell {
         // What the program says on either stream is what a person sees. The background jobs end with the shell.
         writeln!(stdin, "exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null' EXIT").expect("bash listens");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, stdin, stdout }
+        Self {
+            tools,
+            child,
+            stdin,
+            stdout,
+        }
+    }
+
+    /// All lines of JSON that the program printed so far.
+    pub fn lines(&self) -> String {
+        std::fs::read_to_string(self.tools.path().join("lines")).unwrap_or_default()
     }
 
     /// Types a command; gives what was printed, and the exit code.

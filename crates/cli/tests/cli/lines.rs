@@ -1,0 +1,107 @@
+//! The lines of JSON mode: `keyferry schema`, and every event that it describes, said by the program itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::place::{Lines, Place, SCHEMA, text};
+
+#[test]
+fn the_schema_is_printed_as_it_is_shipped() {
+    let place = Place::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/lines.schema.json");
+    let shipped = fs::read_to_string(shipped).expect("the schema");
+    assert_eq!(place.done(&["schema"]).stdout, shipped);
+    let lines = place.json(&["schema"]);
+    assert_eq!(text(lines.of("document")[0], "label"), "schema");
+    assert_eq!(text(lines.of("document")[0], "text"), shipped);
+}
+
+/// The events of runs.
+#[derive(Default)]
+struct Seen(BTreeSet<String>);
+
+impl Seen {
+    fn line(&mut self, line: &Value) {
+        self.0.insert(text(line, "event").to_owned());
+    }
+
+    fn all(&mut self, lines: &Lines) {
+        lines.all.iter().for_each(|line| self.line(line));
+    }
+}
+
+/// Issuers, trust, a stick and its way to a computer that the service refuses.
+fn travel(seen: &mut Seen) {
+    let place = Place::with_issuer();
+    let thumbprint = place.thumbprint();
+    // Where it listens stands in its card, and so in what is issued from now on.
+    let served = place.serve();
+    seen.line(&served.listening);
+    seen.all(&place.json(&["issuer", "init", "other", "--name", "Other"]));
+    seen.all(&place.json(&["show", "pub/issuer.card"]));
+    seen.all(&place.json(&["--home", "a", "computer", "name"]));
+    let accept = ["trust", "add", "pub/issuer.card", "--thumbprint", &thumbprint];
+    seen.all(&place.json(&[&["--home", "a"], &accept[..]].concat()));
+    let wish = ["--computers", "1", "--right", "Play", "--right", "Backup"];
+    let id = place.give(&wish);
+    seen.all(&place.json(&["--home", "a", "use", &id]));
+    fs::create_dir(place.path("stick")).expect("a folder");
+    seen.all(&place.json(&["--home", "a", "backup", "stick", "--unencrypted"]));
+    seen.all(&place.json(&["list", "stick"]));
+    seen.all(&place.json(&["verify", "stick", "--licenses"]));
+    seen.all(&place.json(&["--home", "b", "restore", "stick"]));
+    let trust = ["--home", "b", "restore", "stick", "--trust", &thumbprint];
+    seen.all(&place.json(&trust));
+    seen.all(&place.json(&[&trust[..], &["--individualize"]].concat()));
+    seen.all(&place.json(&["--home", "a", "--yes", "trust", "remove", &thumbprint]));
+}
+
+/// A license that its issuer takes back, of which the computer hears while it gives another back; and a damaged backup.
+fn revoke(seen: &mut Seen) {
+    let place = Place::with_trust();
+    let _served = place.serve();
+    let backup = ["--right", "Play", "--right", "Backup"];
+    let (taken, given) = (place.give(&backup), place.give(&backup));
+    fs::create_dir(place.path("stick")).expect("a folder");
+    let saved = place.json(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let thumbprint = place.thumbprint();
+    let trust = ["--trust", &thumbprint, "--individualize"];
+    seen.all(&place.json(&[&["--home", "b", "restore", "stick"][..], &trust].concat()));
+    seen.all(&place.json(&["--home", "b", "receipts"]));
+    let revoke = ["issuer", "revoke", "pub", "--service", "svc/service.card"];
+    seen.all(&place.json(&[&revoke[..], &["--key-id", &taken]].concat()));
+    seen.all(&place.json(&["--home", "b", "--yes", "computer", "release", &given]));
+    let path = text(saved.summary(), "path");
+    let mut bytes = fs::read(place.path(path)).expect("the backup");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(place.path("damaged"), bytes).expect("written");
+    seen.all(&place.json(&["verify", "damaged"]));
+}
+
+/// License documents, and what is none.
+fn documents(seen: &mut Seen) {
+    let place = Place::new();
+    let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/documents/lcp");
+    fs::write(place.path("note.txt"), "no license").expect("written");
+    seen.all(&place.json(&["--home", "a", "import", book, "note.txt"]));
+    fs::create_dir(place.path("out")).expect("a folder");
+    seen.all(&place.json(&["--home", "a", "export", "--all", "--to", "out"]));
+}
+
+#[test]
+fn every_event_of_the_schema_is_said_by_the_program() {
+    let mut seen = Seen::default();
+    travel(&mut seen);
+    revoke(&mut seen);
+    documents(&mut seen);
+    let place = Place::new();
+    let demo = place.json(&["demo", "--licenses", "2"]);
+    assert_eq!(demo.exit, 0, "{:?}", demo.all);
+    seen.all(&demo);
+    seen.all(&place.json(&["completions", "bash"]));
+    let said: Vec<&str> = seen.0.iter().map(String::as_str).collect();
+    assert_eq!(said, SCHEMA.events());
+}
