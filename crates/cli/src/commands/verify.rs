@@ -1,30 +1,39 @@
 //! `keyferry verify`: whether a backup would come back, as far as that can be told without a service.
 
-use std::io::BufReader;
+use std::cell::OnceCell;
+use std::io::{BufReader, Read, Seek};
 
-use keyferry::{Error, Failure, find_backup};
-use keyferry_archive::{Damage, Inspector, KeyCheck, License, LicenseVerdict, Report, Unchecked, Verdict};
+use keyferry::{Error, Failure, Unlock, find_backup};
+use keyferry_archive::{
+    BrokenDocument, Damage, Inspector, KeyCheck, License, LicenseVerdict, Reader, Report, Unchecked, Verdict,
+};
 use keyferry_license::{Grant, Sealer, Verified, printable};
 
 use crate::args::VerifyArgs;
 use crate::context::Context;
+use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
 use crate::passphrase;
+use crate::signals::{self, Interrupted};
 use crate::words;
 
 /// Checks a backup.
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let unlocker = passphrase::unlocker(context, &args.unlock)?;
     let path = find_backup(&args.path, args.from.as_deref(), &unlocker)?;
-    let file = keyferry::open_regular(&path).map_err(|e| Failed::file("read", &path, &e))?;
+    let open = || keyferry::open_regular(&path).map(|file| BufReader::with_capacity(256 * 1024, file));
+    let source = open().map_err(|e| Failed::file("read", &path, &e))?;
+    let again = || open().ok();
+    let own = OnceCell::new();
+    find_own_key(context, again(), Unlock::None, &own).ok();
     let mut inspect = Inspect {
         context,
         all: args.licenses,
-        returning: returning(context, &path),
+        own: &own,
+        interrupted: signals::on_interrupt(|| {})?,
     };
-    let source = BufReader::with_capacity(256 * 1024, file);
-    let ask = |encrypted: &_| Ok::<_, Error>(unlocker.ask(encrypted));
+    let ask = |encrypted: &_| find_own_key(context, again(), unlocker.ask(encrypted), &own);
     let report = keyferry_archive::verify(source, ask, &mut inspect)?;
     context.output.summarize("path", path.display().to_string());
     tell(context, &report);
@@ -32,24 +41,45 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
 }
 
 /// This computer's own key for the backup, if it has one: then each content key is opened too. A home that is not there
-/// is not made.
-fn returning(context: &Context, path: &std::path::Path) -> Option<Sealer> {
-    let store = context.existing_store()?;
-    let file = BufReader::new(keyferry::open_regular(path).ok()?);
-    let header = keyferry_archive::Reader::open(file).ok()?;
-    let key = store.return_key(&header.header().backup.0).ok()??;
-    Some(Sealer::returning(&key))
+/// is not made. What opens the backup once more, without a passphrase asked or derived twice, is the answer.
+fn find_own_key(
+    context: &Context,
+    source: Option<impl Read + Seek>,
+    unlock: Unlock,
+    own: &OnceCell<Sealer>,
+) -> Result<Unlock, Error> {
+    let Some(source) = source else { return Ok(unlock) };
+    match Reader::open_with(source, |_| Ok::<_, keyferry_archive::Error>(unlock.clone())) {
+        Ok(reader) => {
+            let backup = &reader.header().backup.0;
+            let key = context
+                .existing_store()
+                .and_then(|store| store.return_key(backup).ok()?);
+            if let Some(key) = key {
+                let _ = own.set(Sealer::returning(&key));
+            }
+            Ok(reader.unlock())
+        }
+        // The wrong passphrase is said once; all else is for the verification to find.
+        Err(error) => match Error::from(error) {
+            error if error.failure() == Failure::WrongPassphrase && !matches!(unlock, Unlock::None) => {
+                Err(error)
+            }
+            _ => Ok(unlock),
+        },
+    }
 }
 
 struct Inspect<'a> {
     context: &'a Context,
     all: bool,
-    returning: Option<Sealer>,
+    own: &'a OnceCell<Sealer>,
+    interrupted: Interrupted,
 }
 
 impl Inspector for Inspect<'_> {
     fn check_key(&mut self, grant: &Verified<Grant>, license: &License<'_>) -> KeyCheck {
-        match (&self.returning, &license.returning) {
+        match (self.own.get(), &license.returning) {
             (Some(sealer), Some(sealed)) => match sealer.open(grant, sealed) {
                 Ok(_) => KeyCheck::Fits,
                 Err(error) => KeyCheck::Broken(error.to_string()),
@@ -59,13 +89,13 @@ impl Inspector for Inspect<'_> {
     }
 
     fn license(&mut self, grant: Option<&Grant>, verdict: &LicenseVerdict) {
-        let (word, why) = match verdict {
-            LicenseVerdict::Good(KeyCheck::Fits) => ("good", None),
-            LicenseVerdict::Good(KeyCheck::NotOpened) => ("good, key not opened", None),
+        let (word, said, why) = match verdict {
+            LicenseVerdict::Good(KeyCheck::Fits) => ("good", "good", None),
+            LicenseVerdict::Good(KeyCheck::NotOpened) => ("key-not-opened", "good, key not opened", None),
             LicenseVerdict::Good(KeyCheck::Broken(why)) | LicenseVerdict::Broken(why) => {
-                ("broken", Some(why))
+                ("broken", "broken", Some(why))
             }
-            LicenseVerdict::NoIssuerCard => ("no card of its issuer", None),
+            LicenseVerdict::NoIssuerCard => ("no-issuer-card", "no card of its issuer", None),
         };
         if !self.all && why.is_none() {
             return;
@@ -74,7 +104,7 @@ impl Inspector for Inspect<'_> {
         let title = grant.map(|grant| grant.title.shown()).unwrap_or_default();
         let license = grant.map(|grant| grant.license.to_string());
         output.item(
-            &Line::new("verdict")
+            &Line::new(Event::Verdict)
                 .with("license", license.clone())
                 .with("title", title.as_str())
                 .with("verdict", word)
@@ -82,20 +112,31 @@ impl Inspector for Inspect<'_> {
         );
         let why = why.map(|why| format!(": {}", printable(why))).unwrap_or_default();
         output.text(format_args!(
-            "{}  {word}  {title}{why}",
+            "{}  {said}  {title}{why}",
             license.unwrap_or_else(|| "a license".into())
         ));
+    }
+
+    fn broken_document(&mut self, document: &BrokenDocument) {
+        let (name, why) = (printable(&document.name), printable(document.why));
+        self.context
+            .output
+            .warning(format_args!("license document {name}: {why}"));
     }
 
     fn damage(&mut self, damage: &Damage) {
         self.context.output.warning(printable(&damage.to_string()));
     }
+
+    fn is_canceled(&mut self) -> bool {
+        self.interrupted.is_set()
+    }
 }
 
 fn tell(context: &Context, report: &Report) {
     let output = &context.output;
-    output.summarize("size", report.size);
-    output.summarize("inner_length", report.inner_len);
+    output.summarize("bytes", report.size);
+    output.summarize("inner_bytes", report.inner_len);
     output.summarize("encrypted", report.encryption.is_some());
     if let Some(opened) = &report.opened {
         let counts = &opened.counts;
@@ -104,6 +145,7 @@ fn tell(context: &Context, report: &Report) {
         output.summarize("keys_opened", counts.keys_opened);
         output.summarize("lost", counts.lost);
         output.summarize("documents", counts.documents);
+        output.summarize("documents_broken", counts.broken_documents);
         output.summarize("from", opened.computer.to_string());
         output.text(format_args!("the backup of computer {}", opened.computer.short()));
         output.text(format_args!(
@@ -112,6 +154,14 @@ fn tell(context: &Context, report: &Report) {
             words::number(counts.good),
             words::number(counts.keys_opened)
         ));
+        let documents = counts.documents + counts.broken_documents;
+        if documents > 0 {
+            output.text(format_args!(
+                "{} read, {} good",
+                words::count(documents, "license document"),
+                words::number(counts.documents)
+            ));
+        }
     }
     for unchecked in &report.unchecked {
         let (word, said) = match unchecked {
@@ -144,7 +194,7 @@ fn tell(context: &Context, report: &Report) {
             ),
         };
         output.event(
-            &Line::new("unchecked")
+            &Line::new(Event::Unchecked)
                 .with("what", word)
                 .with("said", said.as_str()),
         );
@@ -157,7 +207,12 @@ fn ending(report: &Report) -> Result<()> {
         let failed = Failed::new(Failure::BackupCorrupt, message);
         Err(Failed { exit, ..failed })
     };
+    let documents = report.opened.as_ref().map_or(0, |opened| opened.counts.documents);
     match report.verdict() {
+        // What was found damaged before is said; of the rest nothing is known.
+        _ if report.unchecked.contains(&Unchecked::Canceled) => {
+            Err(Failed::new(Failure::Canceled, "canceled"))
+        }
         Verdict::Whole | Verdict::OutsideWhole => Ok(()),
         Verdict::Damaged { usable: 0 } => {
             damaged(5, "the backup is damaged, and nothing of it can be restored")
@@ -165,7 +220,7 @@ fn ending(report: &Report) -> Result<()> {
         Verdict::Damaged { usable } => {
             let message = format!(
                 "the backup is damaged; {} can be restored",
-                words::count(usable, "license")
+                words::holding(usable - documents, documents)
             );
             damaged(3, &message)
         }

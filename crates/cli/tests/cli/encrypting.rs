@@ -112,7 +112,7 @@ fn the_age_command_opens_the_first_n_bytes() {
         .expect("a recipient");
     place.done(&["--home", "a", "backup", "stick", "-r", recipient]);
     let shown = place.json(&["verify", "stick", "-i", "identity"]);
-    let n = shown.summary()["inner_length"].as_u64().expect("N");
+    let n = shown.summary()["inner_bytes"].as_u64().expect("N");
     let file = std::fs::read_dir(place.path("stick"))
         .expect("a folder")
         .next()
@@ -134,4 +134,29 @@ fn the_age_command_opens_the_first_n_bytes() {
         String::from_utf8_lossy(&opened.stderr)
     );
     assert!(opened.stdout.starts_with(b"keyferry backup"));
+}
+
+#[test]
+fn the_computer_that_made_a_backup_opens_its_keys_when_it_verifies() {
+    let place = loaded();
+    place.done(&["--home", "a", "backup", "stick", "--passphrase-file", "pass"]);
+    for (home, opened) in [("a", 1), ("b", 0)] {
+        let lines = place.json(&["--home", home, "verify", "stick", "--passphrase-file", "pass"]);
+        assert_eq!(
+            (lines.exit, &lines.summary()["keys_opened"]),
+            (0, &opened.into()),
+            "{:?}",
+            lines.all
+        );
+        assert!(!place.path("b").exists(), "a home that is not there is not made");
+    }
+    let wrong = place.run(&["--home", "a", "verify", "stick", "--passphrase-file", "wrong"]);
+    wrong.failed(12, &["the passphrase is wrong"]);
+    assert_eq!(
+        place
+            .json(&["--home", "a", "verify", "stick"])
+            .of("unchecked")
+            .len(),
+        1
+    );
 }
