@@ -14,13 +14,13 @@ use crate::code::{Failure, HResult};
 use crate::error::{Error, Result};
 use crate::events::{Events, Progress, Status};
 use crate::http::HttpTransport;
-use crate::patience::{self, Patience};
+use crate::patience::{self, Call, Patience};
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 use crate::report::{
     BackupOptions, BackupReport, DocumentsReport, ImportReport, ReleaseOptions, ReleaseReport,
     RestoreOptions, RestoreReport,
 };
-use crate::transport::{Transport, TransportError};
+use crate::transport::Transport;
 use crate::{backup, documents, import, release, restore};
 
 /// The backup restorer object. Clones are the same object.
@@ -116,20 +116,25 @@ impl<'a> Operation<'a> {
     /// The newest card of the service at this address.
     pub(crate) fn fetch_card(&self, base: &str) -> Result<Vec<u8>> {
         let base = base.to_owned();
-        self.call(move |transport| transport.card(&base))
+        let fetch = move |transport: &dyn Transport| transport.card(&base);
+        patience::call(&self.parts.transport, self.parts.patience, self.cancel, fetch)
     }
 
     /// Sends a request and waits for its answer.
     pub(crate) fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>> {
-        let (base, request) = (base.to_owned(), Arc::<[u8]>::from(request));
-        self.call(move |transport| transport.send(&base, &request))
+        self.wait(&self.begin_send(base, request)?)
     }
 
-    fn call(
-        &self,
-        call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Clone + Send + 'static,
-    ) -> Result<Vec<u8>> {
-        patience::call(&self.parts.transport, self.parts.patience, self.cancel, call)
+    /// Sends a request; [`Operation::wait`] waits for its answer.
+    pub(crate) fn begin_send(&self, base: &str, request: &[u8]) -> Result<Call> {
+        let (base, request) = (base.to_owned(), Arc::<[u8]>::from(request));
+        let send = move |transport: &dyn Transport| transport.send(&base, &request);
+        Call::begin(&self.parts.transport, self.parts.patience, send)
+    }
+
+    /// Waits for an answer, or for a cancel.
+    pub(crate) fn wait(&self, call: &Call) -> Result<Vec<u8>> {
+        call.wait(self.cancel)
     }
 
     pub(crate) fn tell(&self, status: Status) {

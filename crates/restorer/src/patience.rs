@@ -50,65 +50,79 @@ impl Patience {
     }
 }
 
-/// Calls a service. The same bytes may be sent again: they are the same request.
+/// Calls a service and waits for its answer. The same bytes may be sent again: they are the same request.
 pub(crate) fn call(
     transport: &Arc<dyn Transport>,
     patience: Patience,
     cancel: &AtomicBool,
-    call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Clone + Send + 'static,
+    call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Send + 'static,
 ) -> Result<Vec<u8>> {
-    let mut waits = patience.waits();
-    loop {
-        match once(transport.clone(), cancel, call.clone())? {
-            Err(TransportError::Unreachable { .. }) if wait(waits.next(), cancel)? => {}
-            answer => return Ok(answer?),
-        }
-    }
+    Call::begin(transport, patience, call)?.wait(cancel)
 }
 
-/// One call on a thread of its own, so that a cancel need not wait for the network: the answer of an abandoned call is
-/// dropped, and its request is in the outbox.
-fn once(
-    transport: Arc<dyn Transport>,
-    cancel: &AtomicBool,
-    call: impl FnOnce(&dyn Transport) -> Result<Vec<u8>, TransportError> + Send + 'static,
-) -> Result<Result<Vec<u8>, TransportError>> {
-    let (answer, answered) = mpsc::sync_channel(1);
-    let thread = std::thread::Builder::new().name("keyferry-call".into());
-    let spawned = thread.spawn(move || {
-        // Nobody listens any more after a cancel.
-        let _ = answer.send(call(&*transport));
-    });
-    spawned.map_err(Error::NoThread)?;
-    loop {
-        match answered.recv_timeout(LOOK) {
-            Ok(answer) => return Ok(answer),
-            Err(RecvTimeoutError::Timeout) => check(cancel)?,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::Internal("a call to a service broke down".into()));
+/// A call on a thread of its own, so that several can be on their way and a cancel need not wait for the network. One
+/// that is dropped is not repeated any more, and its answer is not taken.
+pub(crate) struct Call {
+    answered: mpsc::Receiver<Result<Vec<u8>, TransportError>>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Call {
+    pub(crate) fn begin(
+        transport: &Arc<dyn Transport>,
+        patience: Patience,
+        call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Send + 'static,
+    ) -> Result<Self> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let dropped = Arc::new(AtomicBool::new(false));
+        let (transport, given_up) = (transport.clone(), dropped.clone());
+        let thread = std::thread::Builder::new().name("keyferry-call".into());
+        let spawned = thread.spawn(move || {
+            let mut waits = patience.waits();
+            loop {
+                match call(&*transport) {
+                    Err(TransportError::Unreachable { .. }) if wait(waits.next(), &given_up) => {}
+                    // Nobody listens any more after a cancel.
+                    last => break drop(answer.send(last)),
+                }
+            }
+        });
+        spawned.map_err(Error::NoThread)?;
+        Ok(Self { answered, dropped })
+    }
+
+    /// Waits for the answer, or for a cancel.
+    pub(crate) fn wait(&self, cancel: &AtomicBool) -> Result<Vec<u8>> {
+        loop {
+            match self.answered.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer?),
+                Err(RecvTimeoutError::Timeout) if cancel.load(Ordering::Acquire) => {
+                    return Err(Error::Canceled);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::Internal("a call to a service broke down".into()));
+                }
             }
         }
     }
 }
 
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Release);
+    }
+}
+
 /// Waits; says whether there is another call to make.
-fn wait(wait: Option<Duration>, cancel: &AtomicBool) -> Result<bool> {
-    let Some(mut left) = wait else { return Ok(false) };
-    while !left.is_zero() {
-        check(cancel)?;
+fn wait(wait: Option<Duration>, given_up: &AtomicBool) -> bool {
+    let Some(mut left) = wait else { return false };
+    while !left.is_zero() && !given_up.load(Ordering::Acquire) {
         let step = left.min(LOOK);
         std::thread::sleep(step);
         left -= step;
     }
-    Ok(true)
-}
-
-fn check(cancel: &AtomicBool) -> Result<()> {
-    if cancel.load(Ordering::Acquire) {
-        Err(Error::Canceled)
-    } else {
-        Ok(())
-    }
+    !given_up.load(Ordering::Acquire)
 }
 
 #[cfg(test)]

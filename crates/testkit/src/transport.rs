@@ -1,6 +1,6 @@
 //! Ways to a service without a network: one that works and counts, and one that misbehaves as it is told.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use keyferry::{Clock, Transport, TransportError};
@@ -8,6 +8,9 @@ use keyferry_protocol::{Answer, SignedRequest, kind};
 use keyferry_service::Service;
 
 use crate::clock::SetClock;
+
+/// How long a request that is to be overtaken waits for the other.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Calls services of this process, by their addresses.
 pub struct Direct {
@@ -119,6 +122,8 @@ pub enum Fault {
     Card(Vec<u8>),
     /// Each answer takes this long after the service judged.
     Slow(Duration),
+    /// The first request is not even judged before the second was answered.
+    Overtaken,
 }
 
 /// A way that misbehaves.
@@ -127,6 +132,7 @@ pub struct Bent {
     fault: Fault,
     restores: Mutex<usize>,
     first: OnceLock<Vec<u8>>,
+    second_answered: (Mutex<bool>, Condvar),
 }
 
 impl Bent {
@@ -137,6 +143,7 @@ impl Bent {
             fault,
             restores: Mutex::new(0),
             first: OnceLock::new(),
+            second_answered: Default::default(),
         }
     }
 
@@ -192,6 +199,22 @@ impl Transport for Bent {
             Fault::Slow(time) => {
                 let answer = self.direct.send(base, request);
                 std::thread::sleep(*time);
+                answer
+            }
+            Fault::Overtaken if number == 1 => {
+                let (answered, bell) = &self.second_answered;
+                let answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+                let waited = bell.wait_timeout_while(answered, PATIENCE, |answered| !*answered);
+                match waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+                    true => Err(unreachable(base, "no second request came")),
+                    false => self.direct.send(base, request),
+                }
+            }
+            Fault::Overtaken if number == 2 => {
+                let answer = self.direct.send(base, request);
+                let (answered, bell) = &self.second_answered;
+                *answered.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                bell.notify_all();
                 answer
             }
             _ => self.direct.send(base, request),

@@ -37,6 +37,8 @@ pub(crate) struct Services {
     links: Links,
     pub(crate) operation: OperationId,
     heard: BTreeMap<Thumbprint, LastReceipt>,
+    /// How often this operation individualized this computer.
+    pub(crate) individualized: u32,
     /// Where requests go when they travel by file.
     pub(crate) outgoing: Option<Outgoing>,
     /// What contacts brought beside what they were made for.
@@ -61,6 +63,7 @@ impl Services {
             links,
             operation: [0; 16],
             heard: BTreeMap::new(),
+            individualized: 0,
             outgoing: None,
             news: News::default(),
             told: None,
@@ -73,6 +76,7 @@ impl Services {
             links: Links::new(),
             operation: keyferry_license::random()?,
             heard: BTreeMap::new(),
+            individualized: 0,
             outgoing: None,
             news: News::default(),
             told,
@@ -185,13 +189,20 @@ impl Services {
         }))
     }
 
-    /// A receipt came: the next request says so.
+    /// A receipt came: the next request says so, unless a later one came before it.
     pub(crate) fn heard(&mut self, receipt: &Receipt) {
         let last = LastReceipt {
             request: receipt.request,
             time: receipt.time,
         };
-        self.heard.insert(receipt.service, last);
+        self.newest(receipt.service, last);
+    }
+
+    fn newest(&mut self, service: Thumbprint, last: LastReceipt) {
+        let heard = self.heard.entry(service).or_insert(last);
+        if last.time >= heard.time {
+            *heard = last;
+        }
     }
 
     /// Keeps what was heard, once for the whole operation. If that is lost in a crash, the next request is answered
@@ -307,6 +318,7 @@ impl Services {
             .map_err(while_individualizing)?;
         let checked = check_answer(&answer, &request.bytes, &[], service, None)?.map_err(problem)?;
         store.put_certificate(&service.thumbprint(), &checked.receipt_bytes)?;
+        self.individualized += 1;
         self.heard(&checked.receipt);
         Ok(())
     }
@@ -357,4 +369,23 @@ pub(crate) fn is_not_individualized(error: &Error) -> bool {
             ..
         }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_last_is_the_newest_receipt_whichever_was_taken_last() {
+        let mut services = Services::bare(None).unwrap();
+        let service = Thumbprint::from_slice(&[7; 32]).unwrap();
+        let last = |time, request| LastReceipt {
+            request: [request; 32],
+            time,
+        };
+        for (time, request, newest) in [(5, 1, 1), (9, 2, 2), (8, 3, 2), (9, 4, 4)] {
+            services.newest(service, last(time, request));
+            assert_eq!(services.heard[&service].request, [newest; 32]);
+        }
+    }
 }

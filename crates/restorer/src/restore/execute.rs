@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use keyferry_license::Thumbprint;
 use keyferry_store::{Arrival, NewLicense, Store};
 
-use super::batch;
 use super::connect::Services;
+use super::flights::Flights;
 use super::rows::{CHUNK, Chunks, Row};
 use super::source::Backup;
 use super::survey::{Ground, Way, presences};
@@ -32,6 +32,19 @@ pub(crate) fn run(
     for (_, card) in ground.services() {
         store.put_card(card)?;
     }
+    let mut flights = Flights::new(operation, store, ground);
+    let read = read(&mut flights, services, backup, told, total);
+    read.and(flights.give_up())
+}
+
+fn read(
+    flights: &mut Flights<'_>,
+    services: &mut Services,
+    backup: &mut Backup,
+    told: &mut Told,
+    total: u64,
+) -> Result<()> {
+    let (operation, store, ground) = (flights.operation, flights.store, flights.ground);
     let mut waiting: BTreeMap<Thumbprint, Vec<Row>> = BTreeMap::new();
     let mut chunks = Chunks::new(backup.records()?);
     while let Some(chunk) = chunks.next_chunk() {
@@ -65,16 +78,17 @@ pub(crate) fn run(
             while rows.len() >= CHUNK {
                 let rest = rows.split_off(CHUNK);
                 let full = std::mem::replace(rows, rest);
-                batch::ask(operation, store, ground, services, *service, full, told)?;
+                flights.ask(services, *service, full, told)?;
             }
         }
     }
     for (service, rows) in waiting {
         operation.check_canceled()?;
         if !rows.is_empty() {
-            batch::ask(operation, store, ground, services, service, rows, told)?;
+            flights.ask(services, service, rows, told)?;
         }
     }
+    flights.land_all(services, told)?;
     operation.progress(total, total);
     Ok(())
 }

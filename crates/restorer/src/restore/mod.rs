@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod connect;
 mod execute;
+mod flights;
 mod outgoing;
 mod rows;
 mod settle;

@@ -345,3 +345,15 @@ fn what_came_before_the_service_went_away_stays() {
         (1000, 500)
     );
 }
+
+#[test]
+fn two_requests_are_on_their_way_at_once_and_the_second_may_be_answered_first() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2500);
+    let new = world.computer("new laptop");
+    let direct = world.direct();
+    let overtaken = Arc::new(Bent::new(direct.clone(), Fault::Overtaken));
+    assert_eq!(new.restore(world.agreed(&stick), overtaken).failure(), None);
+    assert_eq!((new.opens(&issued), ledger::rows(&world).len()), (2500, 2500));
+    assert_eq!(direct.traffic().of_kind(kind::RESTORE).len(), 3);
+}

@@ -1,13 +1,14 @@
 //! Must hold: nothing is sent that nobody agreed to, and what can't come leaves the computer as it was.
 
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 
-use keyferry::{Failure, HttpTransport, Outcome, RestoreOptions, Transport};
-use keyferry_license::CardKind;
+use keyferry::{Failure, HttpTransport, Outcome, RestoreOptions, Transport, TransportError};
+use keyferry_license::{CardKind, ComputerId};
 use keyferry_protocol::kind;
-use keyferry_testkit::{Computer, Fault, Publisher, World};
+use keyferry_testkit::{Computer, Direct, Fault, Publisher, World, kind_of};
 
 use crate::ledger;
 
@@ -247,6 +248,52 @@ fn a_computer_that_the_service_forgot_is_individualized_again_under_its_consent(
     let begin = |outcome: &Outcome| matches!(outcome, Outcome::Reissued { .. });
     assert_eq!(ended.events.count(begin), 2);
     assert_eq!(ledger::rows(&world), rows, "its slots are still its own");
+}
+
+/// A way to a service that forgets a computer before it judges the first request to restore.
+struct Forgetful {
+    direct: Arc<Direct>,
+    ledger: PathBuf,
+    computer: ComputerId,
+    forget: Once,
+}
+
+impl Transport for Forgetful {
+    fn card(&self, base: &str) -> Result<Vec<u8>, TransportError> {
+        self.direct.card(base)
+    }
+
+    fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
+        if kind_of(request) == kind::RESTORE {
+            self.forget
+                .call_once(|| ledger::forget_in(&self.ledger, self.computer));
+        }
+        self.direct.send(base, request)
+    }
+}
+
+#[test]
+fn a_computer_that_is_forgotten_amid_a_restore_is_individualized_once_for_all_requests() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(2500);
+    let new = world.computer("new laptop");
+    let direct = world.direct();
+    let forgetful = Forgetful {
+        direct: direct.clone(),
+        ledger: world.ledger_file(),
+        computer: new.card().thumbprint(),
+        forget: Once::new(),
+    };
+    let ended = new.restore(world.agreed(&stick), Arc::new(forgetful));
+    assert_eq!((ended.failure(), new.opens(&issued)), (None, 2500));
+    let traffic = direct.traffic();
+    let certified = traffic.of_kind(kind::INDIVIDUALIZE).len();
+    assert_eq!(certified, 2, "at the first contact, and after it was forgotten");
+    assert!(
+        traffic.of_kind(kind::RESTORE).len() > 3,
+        "what was refused was asked again"
+    );
+    assert_eq!(ledger::rows(&world).len(), 2500);
 }
 
 #[test]

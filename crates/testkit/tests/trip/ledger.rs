@@ -1,5 +1,7 @@
 //! The service's memory as it lies in its file: read, and written by hand.
 
+use std::path::Path;
+
 use keyferry_license::{ComputerId, Digest, LicenseId, Thumbprint};
 use keyferry_protocol::{Change, Row};
 use keyferry_testkit::{Issued, World};
@@ -78,7 +80,12 @@ pub fn release(world: &World, license: &Issued, computer: ComputerId, slot: u32,
 
 /// Lets the service forget a computer.
 pub fn forget(world: &World, computer: ComputerId) {
-    let forgotten = open(world).execute(
+    forget_in(&world.ledger_file(), computer);
+}
+
+/// The same, by the ledger's file.
+pub fn forget_in(ledger: &Path, computer: ComputerId) {
+    let forgotten = Connection::open(ledger).expect("the ledger opens").execute(
         "DELETE FROM computers WHERE id = ?1",
         params![computer.as_bytes()],
     );

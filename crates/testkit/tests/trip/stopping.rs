@@ -208,7 +208,10 @@ fn a_canceled_restore_leaves_complete_licenses_and_the_next_one_completes() {
     let next = world.restore(&new, &stick);
     assert_eq!((next.failure(), new.opens(&issued)), (None, 2500));
     let counts = &next.report().counts;
-    assert_eq!((counts.already_here, counts.restored), (2000, 500));
+    // The third request was on its way: the service may have judged it, or not.
+    let came = counts.restored + counts.reissued;
+    assert_eq!((counts.already_here, came), (2000, 500));
+    assert_eq!(ledger::rows(&world).len(), 2500, "each slot was taken once");
 }
 
 #[test]
