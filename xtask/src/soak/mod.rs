@@ -2,6 +2,7 @@
 //! `cargo xtask test`.
 
 mod fuzz;
+mod kill;
 
 use anyhow::{Result, bail};
 
@@ -9,13 +10,15 @@ use anyhow::{Result, bail};
 #[derive(Debug, PartialEq)]
 pub enum Mode {
     Fuzz(fuzz::Options),
+    Kill(kill::Options),
 }
 
 pub fn parse(words: &[&str]) -> Result<Mode> {
     match words {
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
-        [] => bail!("soak what? there is: fuzz"),
-        [other, ..] => bail!("no such mode: {other}; there is: fuzz"),
+        ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
+        [] => bail!("soak what? there is: fuzz, kill"),
+        [other, ..] => bail!("no such mode: {other}; there is: fuzz, kill"),
     }
 }
 
@@ -23,5 +26,6 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
 pub fn soak(mode: &Mode) -> Result<bool> {
     match mode {
         Mode::Fuzz(options) => fuzz::fuzz(options),
+        Mode::Kill(options) => kill::kill(options),
     }
 }
