@@ -58,7 +58,7 @@ const UNSHARE: Need = Need {
     name: "unshare",
     probe: "unshare --version",
     source: Source::Package("util-linux"),
-    what_for: "tests that need another machine (mount namespaces)",
+    what_for: "tests that need another machine or another network (namespaces)",
 };
 
 const AGE: Need = Need {

@@ -226,11 +226,33 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
     } else if failed.exit == Failure::ServiceUnavailable.exit_code() {
         failed = failed.hint("nothing was taken; try again when the service can be reached");
     }
+    if is_out_of_reach(failure) && args.path.is_some() {
+        let again = typed(context, args, report).join(" ");
+        let unlock = passphrase::typed_unlock(&args.unlock);
+        failed = failed.hint(format!(
+            "if this computer has no network: {again}{unlock} --request-out FILE writes what another computer can ask"
+        ));
+    }
     waiting::for_trust(&context.output, &mut failed, &report.issuers_to_trust);
     waiting::for_consent(&context.output, &mut failed, &report.consents_needed);
     if report.issuers_to_trust.is_empty() && report.consents_needed.is_empty() {
         return failed;
     }
+    let command = typed(context, args, report);
+    let unlock = passphrase::typed_unlock(&args.unlock);
+    let contact = contact::typed(&args.contact);
+    failed.hint(format!("if you agree: {}{unlock}{contact}", command.join(" ")))
+}
+
+fn is_out_of_reach(failure: Failure) -> bool {
+    matches!(
+        failure,
+        Failure::ServiceUnavailable | Failure::IndividualizationServiceUnavailable
+    )
+}
+
+/// The command as it has to be typed again, with what the person has to agree to.
+fn typed(context: &Context, args: &RestoreArgs, report: &RestoreReport) -> Vec<String> {
     let mut command = vec![context.program(), "restore".into()];
     command.extend(
         args.path
@@ -250,7 +272,5 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
     if args.individualize || !report.consents_needed.is_empty() {
         command.push("--individualize".into());
     }
-    let unlock = passphrase::typed_unlock(&args.unlock);
-    let contact = contact::typed(&args.contact);
-    failed.hint(format!("if you agree: {}{unlock}{contact}", command.join(" ")))
+    command
 }

@@ -3,6 +3,8 @@
 mod by_file;
 mod describing;
 mod documents;
+#[cfg(target_os = "linux")]
+mod elsewhere;
 mod encrypting;
 #[cfg(unix)]
 mod hostile;
