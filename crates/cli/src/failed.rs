@@ -141,6 +141,8 @@ impl From<keyferry_service::Error> for Failed {
     fn from(error: keyferry_service::Error) -> Self {
         match error {
             keyferry_service::Error::Config { .. } => Self::usage(error.to_string()),
+            keyferry_service::Error::Running { .. } => Self::new(Failure::Busy, error.to_string())
+                .hint("end that one first, or give this one a folder of its own with --dir"),
             _ => Self::other(error.to_string()).because("service"),
         }
     }

@@ -20,6 +20,14 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Another service runs in the folder; there the ledger and the card are its own.
+    #[error("a service runs in {} already{by}", dir.display())]
+    Running {
+        /// The folder.
+        dir: PathBuf,
+        /// Which one, as far as it says: its process and its address.
+        by: String,
+    },
     /// A card or a key that is not acceptable.
     #[error(transparent)]
     Document(#[from] keyferry_license::Error),

@@ -4,6 +4,7 @@
 //! the [`policy`], a pure function, and the [`ledger`], its memory; [`serve`] puts HTTP and pages in front. A content
 //! key passes through while its license is being judged and is kept nowhere.
 
+mod alone;
 mod carried;
 mod error;
 mod http;
@@ -16,6 +17,7 @@ mod restore;
 mod revoke;
 mod service;
 
+pub use alone::FolderLock;
 pub use carried::NotCarried;
 pub use error::{Error, Result};
 pub use http::{Shutdown, Tls, serve, serve_tls};

@@ -251,7 +251,7 @@ pub(crate) fn unix_now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-fn make_folder(dir: &std::path::Path) -> Result<()> {
+pub(crate) fn make_folder(dir: &std::path::Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyferry_license::CardKind;
 use keyferry_service::policy::Policy;
-use keyferry_service::{CARD_FILE, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
+use keyferry_service::{CARD_FILE, FolderLock, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
 
 use crate::args::ServeArgs;
 use crate::context::Context;
@@ -40,6 +40,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let shutdown = Shutdown::default();
     let stop = shutdown.clone();
     signals::on_interrupt(move || stop.request())?;
+    let _alone = FolderLock::take(&args.dir, &url)?;
     let before = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service).ok();
     let (dir, name) = (args.dir.clone(), args.name.clone());
     let service = Service::open(ServiceConfig {

@@ -247,3 +247,29 @@ fn cards_must_be_of_the_right_kind() {
     ];
     place.run(&args).failed(1, &["nowhere/issuer.key"]);
 }
+
+#[test]
+fn a_folder_has_one_service_at_a_time() {
+    let place = Place::with_issuer();
+    let first = place.serve();
+    let card = std::fs::read(place.path("svc/service.card")).expect("a card");
+    let second = [
+        "serve",
+        "--dir",
+        "svc",
+        "--listen",
+        "127.0.0.1:0",
+        "--name",
+        "Another",
+    ];
+    let (process, url) = (first.child.id(), text(&first.listening, "url"));
+    let already = format!("a service runs in svc already: process {process} at {url}");
+    place.run(&second).failed(11, &[&already, "--dir"]);
+    let lines = place.json(&second);
+    assert_eq!(text(lines.summary(), "hr"), "C00D2744", "{:?}", lines.all);
+    let after = std::fs::read(place.path("svc/service.card")).expect("a card");
+    assert_eq!(after, card, "the first one's card stands");
+    // Killed, it leaves the folder to the next one.
+    drop(first);
+    place.serve();
+}
