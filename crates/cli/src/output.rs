@@ -44,6 +44,23 @@ impl Serialize for Line {
     }
 }
 
+/// Whoever starts a program without a stdout gets `/dev/null` from Rust's runtime, open to read and to write. A shell's
+/// `> /dev/null` is open to write only: who types that means it.
+#[cfg(unix)]
+fn leads_nowhere() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+
+    let stdout = io::stdout();
+    let both_ways = fcntl_getfl(&stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
+    let device = fstat(&stdout).map(|stdout| stdout.st_rdev);
+    both_ways && device.is_ok() && device == stat("/dev/null").map(|null| null.st_rdev)
+}
+
+#[cfg(not(unix))]
+fn leads_nowhere() -> bool {
+    false
+}
+
 /// Stdout and stderr as the flags want them.
 pub struct Output {
     /// What the summary says was run.
@@ -102,6 +119,11 @@ impl Output {
     /// Does a person see stdout?
     pub fn stdout_is_terminal(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// Can nobody read stdout, from the start on?
+    pub fn stdout_leads_nowhere(&self) -> bool {
+        leads_nowhere()
     }
 
     /// May progress and notes be written?

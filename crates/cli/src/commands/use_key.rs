@@ -28,6 +28,12 @@ pub fn run(context: &Context, args: &UseArgs) -> Result<()> {
                 .hint("or write it to a file that only you can read, with -o FILE"),
         );
     }
+    if file.is_none() && context.output.stdout_leads_nowhere() {
+        return Err(Failed::usage(
+            "stdout is closed or leads nowhere, and a use would be counted all the same",
+        )
+        .hint("write the key to a file that only you can read, with -o FILE"));
+    }
     let named = args
         .key_ids
         .iter()

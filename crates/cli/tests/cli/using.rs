@@ -156,3 +156,36 @@ fn a_key_file_is_for_its_owner_and_never_over_another() {
         .failed(7, &[]);
     assert!(!place.path("none").exists(), "no key, no file");
 }
+
+#[cfg(unix)]
+#[test]
+fn no_use_is_counted_where_nobody_reads() {
+    let place = Place::with_trust();
+    let id = place.give(&["--right", "Play:count=3"]);
+    let below_shell = |script: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_keyferry"), &id]);
+        command
+            .current_dir(place.path(""))
+            .env("HOME", place.path("person"));
+        crate::place::Ran::from(command.output().expect("a shell"))
+    };
+    for stdout in [">&-", "1<>/dev/null"] {
+        below_shell(&format!("exec \"$0\" --home a use \"$1\" {stdout}"))
+            .failed(2, &["stdout is closed or leads nowhere", "-o FILE"]);
+    }
+    let left = |ran: crate::place::Ran, left: &str| {
+        assert_eq!(ran.exit, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains(left), "{}", ran.stderr);
+    };
+    left(place.run(&["--home", "a", "use", &id]), "2 uses left");
+    // Who has a file needs no stdout, and who writes to /dev/null means it.
+    left(
+        below_shell("exec \"$0\" --home a use \"$1\" -o key >&-"),
+        "1 use left",
+    );
+    left(
+        below_shell("exec \"$0\" --home a use \"$1\" > /dev/null"),
+        "0 uses left",
+    );
+}
