@@ -80,7 +80,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Write license documents of other systems back into files
     Export(ExportArgs),
-    /// Say everything about a license, a license document, a card, a .license file or a backup
+    /// Say everything about a license, a license document, a card, a backup, or another document or message
     Show(ShowArgs),
     /// Hand out content keys, as their rights allow
     Use(UseArgs),

@@ -24,6 +24,8 @@ macro_rules! events {
 events! {
     /// A person accepted an issuer.
     Accepted = "accepted";
+    /// What a service answered.
+    Answer = "answer";
     /// A backup, in a list or by itself.
     Backup = "backup";
     /// A license that an operation dealt with beside those that it is about.
@@ -38,6 +40,8 @@ events! {
     ConsentNeeded = "consent-needed";
     /// A whole document as text.
     Document = "document";
+    /// A line within a request, a receipt or a revocation list.
+    Entry = "entry";
     /// What failed.
     Error = "error";
     /// A license document was written to a file.
@@ -50,16 +54,24 @@ events! {
     License = "license";
     /// A license document: what became of it, or what it says.
     LicenseDocument = "license-document";
+    /// A service's word that it has a revocation list.
+    ListReceipt = "list-receipt";
     /// A service takes requests now.
     Listening = "listening";
     /// A page that explains refusals.
     Page = "page";
+    /// Why a service judged nothing.
+    Problem = "problem";
     /// How far an operation is.
     Progress = "progress";
     /// A receipt.
     Receipt = "receipt";
     /// An issuer is no longer accepted.
     Removed = "removed";
+    /// What a computer asks of a service.
+    Request = "request";
+    /// What an issuer takes back.
+    RevocationList = "revocation-list";
     /// A service took a revocation list.
     Revoked = "revoked";
     /// A file was left where it is.

@@ -30,6 +30,11 @@ pub fn grouped(thumbprint: &Thumbprint) -> String {
     groups.join(" ")
 }
 
+/// Bytes as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A time as RFC 3339, UTC.
 pub fn time(unix: u64) -> String {
     let time = i64::try_from(unix)

@@ -31,17 +31,18 @@ pub enum Typ {
 const ALG: i64 = -19;
 /// Longer protected headers are not looked into to say what is wrong with them.
 const HEADER_LIMIT: usize = 1024;
-const ALL: [Typ; 7] = [
-    Typ::Card,
-    Typ::Grant,
-    Typ::Request,
-    Typ::Receipt,
-    Typ::Backup,
-    Typ::RevocationList,
-    Typ::ListReceipt,
-];
-
 impl Typ {
+    /// All of them.
+    pub const ALL: [Typ; 7] = [
+        Typ::Card,
+        Typ::Grant,
+        Typ::Request,
+        Typ::Receipt,
+        Typ::Backup,
+        Typ::RevocationList,
+        Typ::ListReceipt,
+    ];
+
     /// The media type.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -200,7 +201,7 @@ fn diagnose_header(expected: Typ, protected: &[u8]) -> Error {
         expected: what,
         found,
     };
-    if let Some(found) = ALL.iter().find(|typ| typ.protected() == protected) {
+    if let Some(found) = Typ::ALL.iter().find(|typ| typ.protected() == protected) {
         return wrong(format!("a {}", found.name()));
     }
     if protected.len() > HEADER_LIMIT {

@@ -73,6 +73,22 @@ pub enum ProblemCode {
     Internal,
 }
 
+impl ProblemCode {
+    /// The word that JSON lines use.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProblemCode::BadRequest => "bad-request",
+            ProblemCode::UnknownKind => "unknown-kind",
+            ProblemCode::OtherService => "other-service",
+            ProblemCode::NotIndividualized => "not-individualized",
+            ProblemCode::CertificateRevoked => "certificate-revoked",
+            ProblemCode::Busy => "busy",
+            ProblemCode::TooManyIndividualizations => "too-many-individualizations",
+            ProblemCode::Internal => "internal",
+        }
+    }
+}
+
 /// A request that was not judged: nothing was written and nothing spent.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

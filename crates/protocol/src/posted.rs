@@ -84,6 +84,21 @@ pub enum ListProblemCode {
     Internal,
 }
 
+impl ListProblemCode {
+    /// The word that JSON lines use.
+    pub fn word(self) -> &'static str {
+        match self {
+            ListProblemCode::Malformed => "malformed",
+            ListProblemCode::UnknownIssuer => "unknown-issuer",
+            ListProblemCode::BadSignature => "bad-signature",
+            ListProblemCode::Gap => "gap",
+            ListProblemCode::Conflict => "conflict",
+            ListProblemCode::Busy => "busy",
+            ListProblemCode::Internal => "internal",
+        }
+    }
+}
+
 /// A list that was not taken: nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

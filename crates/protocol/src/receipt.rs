@@ -36,6 +36,20 @@ pub enum Verdict {
     Stale,
 }
 
+impl Verdict {
+    /// The word that JSON lines use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Restored => "restored",
+            Verdict::Reissued => "reissued",
+            Verdict::Refused => "refused",
+            Verdict::Released => "given-back",
+            Verdict::NotHeld => "not-held",
+            Verdict::Stale => "stale",
+        }
+    }
+}
+
 /// Why a license was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]

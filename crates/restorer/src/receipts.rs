@@ -68,7 +68,7 @@ pub fn receipts(store: &Store, mut each: impl FnMut(KeptReceipt) -> Result<()>) 
                     told.findings.push(why);
                 }
                 for entry in &receipt.entries {
-                    *told.counts.entry(word(entry.verdict)).or_default() += 1;
+                    *told.counts.entry(entry.verdict.word()).or_default() += 1;
                     told.rows += u64::from(is_made_again(&receipt, entry));
                     told.findings.extend(follow(&mut rows, &receipt, entry));
                 }
@@ -76,17 +76,6 @@ pub fn receipts(store: &Store, mut each: impl FnMut(KeptReceipt) -> Result<()>) 
         }
         each(told)
     })
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Restored => "restored",
-        Verdict::Reissued => "reissued",
-        Verdict::Refused => "refused",
-        Verdict::Released => "given-back",
-        Verdict::NotHeld => "not-held",
-        Verdict::Stale => "stale",
-    }
 }
 
 /// A row that this request wrote, made again. One of an earlier request, or of the same that was sent twice, is known by

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use keyferry_license::Thumbprint;
 
-use super::ContactArgs;
+use super::{ContactArgs, UnlockArgs};
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]
@@ -47,9 +47,11 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// A license ID or key ID of a license here, the digest of a license document, or a file: a card, a .license file,
-    /// a backup, a license document
+    /// a backup, requests, answers, a revocation list or another signed document, a license document
     #[arg(value_name = "ID|FILE")]
     pub what: PathBuf,
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
 }
 
 /// Arguments of `use`.

@@ -115,6 +115,8 @@ fn issuers_of(file: &Path) -> Result<Vec<Shown>> {
                 .because("bad-document")
                 .hint("only issuers are accepted"));
         }
+        // They name issuers by thumbprints alone.
+        Document::Message(_) | Document::Closed(..) => {}
         Document::Licenses(blocks) => {
             for block in blocks {
                 let (card, service) = block?.cards().map_err(|e| Failed::document(file, &e))?;

@@ -20,6 +20,7 @@ use crate::words;
 
 /// Checks a backup.
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
+    let interrupted = signals::on_interrupt(|| {})?;
     let unlocker = passphrase::unlocker(context, &args.unlock)?;
     let path = find_backup(&args.path, args.from.as_deref(), &unlocker)?;
     let open = || keyferry::open_regular(&path).map(|file| BufReader::with_capacity(256 * 1024, file));
@@ -31,7 +32,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
         context,
         all: args.licenses,
         own: &own,
-        interrupted: signals::on_interrupt(|| {})?,
+        interrupted,
     };
     let ask = |encrypted: &_| find_own_key(context, again(), unlocker.ask(encrypted), &own);
     let report = keyferry_archive::verify(source, ask, &mut inspect)?;

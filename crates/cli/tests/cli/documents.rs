@@ -302,6 +302,11 @@ fn a_backup_says_how_many_documents_it_holds() {
     );
 }
 
+/// How `verify` counts documents that are all good.
+fn words_of(documents: usize) -> String {
+    format!("{documents} license documents read, {documents} good")
+}
+
 #[test]
 fn documents_in_files_and_in_backups_are_shown() {
     let (place, books) = with_books();
@@ -312,8 +317,14 @@ fn documents_in_files_and_in_backups_are_shown() {
         (text(line, "name"), text(line, "kind"), &line["bytes"]),
         (name.as_str(), "lcp", &bytes.len().into())
     );
+    place
+        .run(&["list", &format!("books/{name}")])
+        .failed(1, &["is a Readium LCP license", "not a document of Keyferry"]);
     fs::create_dir(place.path("stick")).expect("a folder");
     let saved = place.json(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let verified = place.done(&["verify", "stick"]).stdout;
+    let all = words_of(books.len());
+    assert!(verified.contains(&all), "{all} is not in {verified}");
     let backup = place.json(&["show", text(saved.summary(), "path")]);
     assert_eq!(
         (backup.exit, backup.of("license-document").len()),

@@ -160,3 +160,42 @@ fn the_computer_that_made_a_backup_opens_its_keys_when_it_verifies() {
         1
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_verification_that_is_interrupted_ends_as_canceled() {
+    let place = Place::with_trust();
+    let wish = "{\"title\":\"One of many\",\"rights\":{\"Play\":{},\"Backup\":{}}}\n";
+    std::fs::write(place.path("wishes"), wish.repeat(1100)).expect("a file");
+    let issue = [
+        "issuer",
+        "issue",
+        "pub",
+        "--computer",
+        "a.card",
+        "--service",
+        "svc/service.card",
+    ];
+    place.done(&[&issue[..], &["--from", "wishes", "-o", "many.license"]].concat());
+    place.done(&["--home", "a", "import", "many.license"]);
+    std::fs::create_dir(place.path("stick")).expect("a folder");
+    std::fs::write(place.path("pass"), "a ferry at noon\n").expect("a file");
+    place.done(&["--home", "a", "backup", "stick", "--passphrase-file", "pass"]);
+    // The passphrase comes with the wish to stop, which is heard long before the passphrase has become a key.
+    let stop = "kill -INT $PPID; cat pass";
+    let lines = place.json(&["verify", "stick", "--passphrase-command", stop]);
+    assert_eq!(
+        (lines.exit, text(lines.summary(), "hr")),
+        (130, "C00D2768"),
+        "{:?}",
+        lines.all
+    );
+    assert!(
+        lines
+            .of("unchecked")
+            .iter()
+            .any(|line| line["what"] == "canceled"),
+        "{:?}",
+        lines.all
+    );
+}

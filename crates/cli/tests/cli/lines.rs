@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use keyferry_license::{Digest, SigningSecret, Thumbprint};
+use keyferry_protocol::{ListProblemCode, ListReceipt, Posted};
 use serde_json::Value;
 
 use crate::place::{Lines, Place, SCHEMA, text};
@@ -73,12 +75,47 @@ fn revoke(seen: &mut Seen) {
     let revoke = ["issuer", "revoke", "pub", "--service", "svc/service.card"];
     seen.all(&place.json(&[&revoke[..], &["--key-id", &taken]].concat()));
     seen.all(&place.json(&["--home", "b", "--yes", "computer", "release", &given]));
+    seen.all(&place.json(&["show", "pub/revocations/00000001.list"]));
     let path = text(saved.summary(), "path");
     let mut bytes = fs::read(place.path(path)).expect("the backup");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(place.path("damaged"), bytes).expect("written");
     seen.all(&place.json(&["verify", "damaged"]));
+}
+
+/// Requests and answers by file, and what an issuer is told of a list.
+fn messages(seen: &mut Seen) {
+    let place = Place::with_trust();
+    let _served = place.serve();
+    place.give(&["--right", "Play", "--right", "Backup"]);
+    fs::create_dir(place.path("stick")).expect("a folder");
+    place.done(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let thumbprint = place.thumbprint();
+    let ask = [
+        "--individualize",
+        "--request-out",
+        "requests",
+        "--trust",
+        &thumbprint,
+    ];
+    place.done(&[&["--home", "b", "restore", "stick"], &ask[..]].concat());
+    place.done(&["authorize", "requests", "-o", "answers"]);
+    seen.all(&place.json(&["show", "requests"]));
+    seen.all(&place.json(&["show", "answers"]));
+    let receipt = ListReceipt {
+        service: Thumbprint([1; 32]),
+        issuer: Thumbprint([2; 32]),
+        number: 3,
+        list: Digest([4; 32]),
+        time: 5,
+    };
+    let key = SigningSecret::generate().expect("a key");
+    let problem = Posted::problem(ListProblemCode::Gap, "list 1 is missing", Some(1));
+    for bytes in [receipt.sign(&key), problem.encode()] {
+        fs::write(place.path("posted"), bytes).expect("written");
+        seen.all(&place.json(&["show", "posted"]));
+    }
 }
 
 /// License documents, and what is none.
@@ -96,6 +133,7 @@ fn every_event_of_the_schema_is_said_by_the_program() {
     let mut seen = Seen::default();
     travel(&mut seen);
     revoke(&mut seen);
+    messages(&mut seen);
     documents(&mut seen);
     let place = Place::new();
     let demo = place.json(&["demo", "--licenses", "2"]);

@@ -16,6 +16,7 @@ mod manual;
 mod place;
 mod release;
 mod revoke;
+mod showing;
 #[cfg(unix)]
 mod terminal;
 mod trip;

@@ -75,7 +75,7 @@ fn only_issuers_are_trusted() {
     std::fs::write(place.path("text"), "hello").unwrap();
     place
         .run(&["--home", "a", "trust", "add", "text"])
-        .failed(1, &["neither a card, nor a .license file, nor a backup"]);
+        .failed(1, &["neither a document of Keyferry nor a license document"]);
     place
         .run(&["--home", "a", "trust", "add", "missing"])
         .failed(1, &["no such file"]);
