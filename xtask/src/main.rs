@@ -14,6 +14,7 @@ usage: cargo xtask <chore>
 
   test                        install what the suites need, then check and test everything
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
+  soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes
   soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
   soak kill [--minutes N] [--seed N]
                               kill commands at random moments for N minutes (default 5) and finish their work

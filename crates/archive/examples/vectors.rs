@@ -269,6 +269,13 @@ fn encrypted() -> Vec<Case> {
         ),
         ("bad-flip-encrypted", "refused: header damaged", 0, 0, flip(1000)),
         ("bad-flip-check", "damaged: protection", 3, 1, flip(inner + 5)),
+        (
+            "bad-flip-trailer-encrypted",
+            "damaged: trailer",
+            3,
+            1,
+            flip(inner + 48 + 30),
+        ),
         ("bad-open-end", "damaged: encryption", 3, 1, protect(&open_end)),
     ]
 }

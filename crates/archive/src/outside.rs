@@ -89,8 +89,13 @@ impl Outside {
             lost: Some(Lost::default()),
             why: why.into(),
         };
-        // Before a trailer that is damaged, or with the file.
-        Ok((vec![before, self.size], Some(damage)))
+        let ends = match self.head {
+            // Before a trailer that is damaged, or with the file.
+            None => vec![before, self.size],
+            // The check stands there too, and of both any part may be left. A last chunk proves where it ends.
+            Some(_) => (before.saturating_sub(CHECK_LEN as u64)..=self.size).collect(),
+        };
+        Ok((ends, Some(damage)))
     }
 }
 

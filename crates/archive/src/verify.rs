@@ -80,7 +80,8 @@ impl Inspector for () {}
 
 /// Verifies a backup from its first byte to its last. If it is encrypted, `unlock` is asked with what; where nothing
 /// is at hand ([`Unlock::None`]), what lies outside the encryption is verified. Damage is in the report; an error is a
-/// file that is no backup, a passphrase or an identity that does not open it, or a medium that fails.
+/// file that is no backup, a passphrase or an identity that does not open it (unless the check says that the file is
+/// damaged, which is told instead), or a medium that fails.
 pub fn verify<R: Read + Seek, E: From<Error>>(
     mut source: R,
     unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
@@ -109,10 +110,22 @@ pub fn verify<R: Read + Seek, E: From<Error>>(
     let mut report = look.report;
     match reader {
         Ok(mut reader) => inside::verify(&mut report, &mut reader, inspector)?,
-        Err(Error::Damaged(damage)) => report.add(damage, inspector),
+        Err(Error::Damaged(damage)) => {
+            for damage in look.finding.into_iter().chain([damage]) {
+                report.add(damage, inspector);
+            }
+        }
+        // What the check knows is said, whether it is the passphrase that is wrong or what it opens.
+        Err(Error::WrongPassphrase | Error::NoMatchingIdentity) if look.altered.is_some() => {
+            report.unchecked.push(Unchecked::Inside);
+            if let Some(damage) = look.finding {
+                report.add(damage, inspector);
+            }
+        }
         Err(error) => return Err(error.into()),
     }
-    if let Some(altered) = look.altered.filter(|_| report.damaged_places == 0) {
+    let nothing_else = report.damaged_places == 0;
+    if let Some(altered) = look.altered.filter(|_| nothing_else) {
         report.add(altered, inspector);
     }
     Ok(report)

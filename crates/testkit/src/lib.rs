@@ -8,8 +8,10 @@
 
 mod clock;
 mod computer;
+mod flips;
 mod left_out;
 mod lines;
+mod parts;
 mod publisher;
 mod recorder;
 mod scanner;
@@ -18,8 +20,10 @@ mod world;
 
 pub use clock::SetClock;
 pub use computer::{Computer, Ended, Ending};
+pub use flips::{Flips, Restoring, names_place, restored};
 pub use left_out::{LEFT_OUT, left_out};
 pub use lines::LineSchema;
+pub use parts::{Part, part_at, parts};
 pub use publisher::{Issued, Publisher, Wanted};
 pub use recorder::{Recorder, Seen};
 pub use scanner::{Scanner, files_below};

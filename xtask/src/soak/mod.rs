@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: what runs for as long as it is given. One file for each mode; none of it is part of
 //! `cargo xtask test`.
 
+mod flip;
 mod fuzz;
 mod kill;
 
@@ -9,22 +10,25 @@ use anyhow::{Result, bail};
 /// A mode with its arguments.
 #[derive(Debug, PartialEq)]
 pub enum Mode {
+    Flip(flip::Options),
     Fuzz(fuzz::Options),
     Kill(kill::Options),
 }
 
 pub fn parse(words: &[&str]) -> Result<Mode> {
     match words {
+        ["flip", options @ ..] => Ok(Mode::Flip(flip::Options::parse(options)?)),
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
         ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
-        [] => bail!("soak what? there is: fuzz, kill"),
-        [other, ..] => bail!("no such mode: {other}; there is: fuzz, kill"),
+        [] => bail!("soak what? there are: flip, fuzz, kill"),
+        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill"),
     }
 }
 
 /// `true` when nothing failed.
 pub fn soak(mode: &Mode) -> Result<bool> {
     match mode {
+        Mode::Flip(options) => flip::flip(options),
         Mode::Fuzz(options) => fuzz::fuzz(options),
         Mode::Kill(options) => kill::kill(options),
     }

@@ -8,6 +8,7 @@ use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Tag};
 use zeroize::Zeroizing;
 
+use super::head::NONCE_LEN;
 use crate::damage::{Damage, Lost, Place};
 use crate::payload::read_at;
 
@@ -125,10 +126,17 @@ impl<R: Read + Seek> Content<R> {
 }
 
 impl<R> Content<R> {
-    /// Where in the file these bytes of the content lie.
+    /// Where in the file these bytes of the content lie. The last of them have a tag after them, and all hang on the nonce
+    /// before the first.
     pub fn in_file(&self, range: Range<u64>) -> Range<u64> {
         let place = |at: u64| self.stored.start + at / CHUNK * STORED + at % CHUNK;
-        place(range.start)..place(range.end)
+        let start = match range.start {
+            0 => self.stored.start.saturating_sub(NONCE_LEN as u64),
+            start => place(start),
+        };
+        let end = place(range.end);
+        let is_last = end + TAG >= self.stored.end;
+        start..if is_last { self.stored.end.max(end) } else { end }
     }
 }
 

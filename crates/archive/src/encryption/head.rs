@@ -20,7 +20,8 @@ pub const HEAD_LIMIT: usize = 32 * 1024;
 /// A higher scrypt work factor is refused.
 pub const MAX_WORK_FACTOR: u8 = 20;
 
-const NONCE_LEN: usize = 16;
+/// Between the header and the first chunk.
+pub(super) const NONCE_LEN: usize = 16;
 
 /// What opens an encrypted backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -216,6 +216,9 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
             documents.all_failed(),
             words::count(documents.total, "license document")
         ),
+        (Failure::NotAllStored, _) if lost == 0 => {
+            "what could be read is here, but the backup is damaged: it may have held more".into()
+        }
         (Failure::NotAllStored, _) => format!("{lost} of {total} licenses were not restored"),
         (_, Some(why)) => keyferry_license::printable(why),
         (failure, None) => format!("nothing was restored: {}", waiting::reason(failure.word())),

@@ -27,14 +27,14 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let source = open().map_err(|e| Failed::file("read", &path, &e))?;
     let again = || open().ok();
     let own = OnceCell::new();
-    find_own_key(context, again(), Unlock::None, &own).ok();
+    find_own_key(context, again(), Unlock::None, &own);
     let mut inspect = Inspect {
         context,
         all: args.licenses,
         own: &own,
         interrupted,
     };
-    let ask = |encrypted: &_| find_own_key(context, again(), unlocker.ask(encrypted), &own);
+    let ask = |encrypted: &_| Ok::<_, Error>(find_own_key(context, again(), unlocker.ask(encrypted), &own));
     let report = keyferry_archive::verify(source, ask, &mut inspect)?;
     context.output.summarize("path", path.display().to_string());
     tell(context, &report);
@@ -48,8 +48,8 @@ fn find_own_key(
     source: Option<impl Read + Seek>,
     unlock: Unlock,
     own: &OnceCell<Sealer>,
-) -> Result<Unlock, Error> {
-    let Some(source) = source else { return Ok(unlock) };
+) -> Unlock {
+    let Some(source) = source else { return unlock };
     match Reader::open_with(source, |_| Ok::<_, keyferry_archive::Error>(unlock.clone())) {
         Ok(reader) => {
             let backup = &reader.header().backup.0;
@@ -59,15 +59,10 @@ fn find_own_key(
             if let Some(key) = key {
                 let _ = own.set(Sealer::returning(&key));
             }
-            Ok(reader.unlock())
+            reader.unlock()
         }
-        // The wrong passphrase is said once; all else is for the verification to find.
-        Err(error) => match Error::from(error) {
-            error if error.failure() == Failure::WrongPassphrase && !matches!(unlock, Unlock::None) => {
-                Err(error)
-            }
-            _ => Ok(unlock),
-        },
+        // All that is wrong is for the verification to find: a passphrase that does not open it may be a damaged stanza.
+        Err(_) => unlock,
     }
 }
 

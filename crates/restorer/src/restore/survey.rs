@@ -9,7 +9,7 @@ use keyferry_store::{Presence, Store};
 use super::connect::Services;
 use super::rows::{Chunks, Row};
 use super::source::Backup;
-use super::told::Told;
+use super::told::{DAMAGE_LINES, Told};
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Outcome;
@@ -163,6 +163,7 @@ pub(crate) struct Survey {
     closed: BTreeMap<&'static str, (Failure, u64)>,
     untrusted: BTreeMap<Thumbprint, (Thumbprint, u64)>,
     lost: u64,
+    damage: Vec<String>,
     documents: u64,
     broken: u64,
     newest: Option<LicenseId>,
@@ -192,6 +193,10 @@ impl Survey {
                 if let Some((told, waiting)) = &mut tell {
                     told.say(operation, outcome(row.grant.claim(), planned(way, waiting), None));
                 }
+            }
+            if tell.is_none() {
+                let room = DAMAGE_LINES.saturating_sub(survey.damage.len());
+                survey.damage.extend(chunk.damage.iter().take(room).cloned());
             }
             if let Some((told, _)) = &mut tell {
                 told.lost(chunk.lost, chunk.damage);
@@ -244,7 +249,7 @@ impl Survey {
     }
 
     /// Counts all licenses as not come, each for its reason.
-    pub(crate) fn nothing_came(&self, services: &Services, told: &mut Told) {
+    pub(crate) fn nothing_came(self, services: &Services, told: &mut Told) {
         for (service, count) in &self.services {
             let (failure, why) = services.failed(service);
             told.count(Outcome::Failed(failure), *count, why);
@@ -252,7 +257,7 @@ impl Survey {
         for (failure, count) in self.closed.values() {
             told.count(Outcome::Failed(*failure), *count, None);
         }
-        told.lost(self.lost, Vec::new());
+        told.lost(self.lost, self.damage);
         told.lost_documents(self.broken);
     }
 

@@ -7,7 +7,7 @@ use crate::object::Operation;
 use crate::report::{RefusalPage, RestoreReport, overall};
 
 /// Lines of damage that a report lists; more are only counted.
-const DAMAGE_LINES: usize = 100;
+pub(crate) const DAMAGE_LINES: usize = 100;
 
 /// The report as it grows.
 pub(crate) struct Told {
@@ -79,7 +79,10 @@ impl Told {
             return;
         }
         self.lost += licenses;
-        self.count(Outcome::Failed(Failure::BackupCorrupt), licenses, None);
+        // A part that only repeats what stands elsewhere costs nothing.
+        if licenses > 0 {
+            self.count(Outcome::Failed(Failure::BackupCorrupt), licenses, None);
+        }
         let room = DAMAGE_LINES.saturating_sub(self.report.damage.len());
         self.report.damage.extend(damage.into_iter().take(room));
     }
