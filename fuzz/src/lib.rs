@@ -2,3 +2,6 @@
 
 #[path = "../../crates/license/tests/license/bodies.rs"]
 pub mod license;
+
+#[path = "../../crates/protocol/tests/protocol/bodies.rs"]
+pub mod protocol;

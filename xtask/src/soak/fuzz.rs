@@ -39,6 +39,11 @@ pub fn fuzz(options: &Options) -> Result<bool> {
     let targets = cargo("fuzz list", nightly)
         .output()
         .context("`cargo fuzz list` failed")?;
+    // The corpus is not kept in the repository: its seeds are the vectors.
+    let seeds = Line::new("cargo test --package keyferry-license --package keyferry-protocol corpus");
+    if !seeds.env("KEYFERRY_WRITE_CORPUS", "1").run()? {
+        bail!("the seeds can't be written");
+    }
     let mut failed = Vec::new();
     for target in targets.lines() {
         let seconds = options.seconds;

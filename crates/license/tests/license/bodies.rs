@@ -2,7 +2,7 @@
 //! functions: whatever decodes is encoded again, and MUST be the same bytes; nothing may panic.
 
 use keyferry_license::{
-    CARD_LIMIT, Card, GRANT_LIMIT, Grant, LicenseFile, Sign1, Typ, Unverified, armor, encode,
+    CARD_LIMIT, Card, GRANT_LIMIT, Grant, LicenseFile, Sign1, Typ, Unverified, armor, document, encode,
 };
 
 /// A signed card.
@@ -49,6 +49,18 @@ pub fn license_file(bytes: &[u8]) {
         let alone = Grant::parse(&item.grant).and_then(|grant: Unverified<Grant>| grant.verify_with(&issuer));
         assert!(alone.is_ok() || together.is_err());
     }
+}
+
+/// A document of another system, under names that promise different things: what is recognized stays so, and what is taken
+/// without being asked is taken when asked.
+pub fn document(bytes: &[u8]) {
+    for name in ["a.lcpl", "license.lic", "a.json", "a"] {
+        if let Ok(kind) = document::recognize(name, bytes) {
+            assert_eq!(document::recognize_forced(name, bytes), Ok(kind));
+        }
+    }
+    let name = document::plain_name(bytes);
+    assert!(document::check_name(&name).is_ok(), "{name:?}");
 }
 
 /// Armor of each kind: a block that was read can be written, and is then read as the same bytes.

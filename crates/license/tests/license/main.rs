@@ -5,6 +5,7 @@
 mod bodies;
 mod cards;
 mod cast;
+mod changes;
 mod documents;
 mod files;
 mod grants;

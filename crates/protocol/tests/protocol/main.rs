@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bodies;
 mod bounds;
 mod cast;
+#[path = "../../../license/tests/license/changes.rs"]
+mod changes;
 mod check;
 mod made;
 mod made_revocations;
 mod properties;
 mod released;
 mod revoked;
+mod slice;
 mod vector;
 mod vectors;

@@ -1,0 +1,96 @@
+//! What the fuzz targets do with messages from elsewhere. The targets in `fuzz/` and the test beside this file call the same
+//! functions: whatever decodes is encoded again, and MUST be the same bytes; nothing may panic.
+
+use keyferry_license::{
+    REVOCATION_LIST_LIMIT, RevocationList, Secret32, Sign1, SigningSecret, Typ, armor, decode_exact, encode,
+    sign_document,
+};
+use keyferry_protocol::{
+    ANSWER_LABEL, Acknowledge, Answer, AnswerParcel, Individualize, ListReceipt, MESSAGE_LIMIT, Posted,
+    REQUEST_LABEL, Receipt, Release, Request, RequestParcel, Restore, Revocations, SignedRequest, kind,
+};
+use minicbor::{Decode, Encode};
+
+/// A value that decodes, whose one spelling is the one that was decoded.
+fn exact<T: for<'b> Decode<'b, ()> + Encode<()>>(bytes: &[u8]) -> Option<T> {
+    let value: T = decode_exact("a message", bytes, MESSAGE_LIMIT).ok()?;
+    assert_eq!(encode(&value), bytes);
+    Some(value)
+}
+
+/// A signed request, and the body of its kind.
+pub fn request(bytes: &[u8]) {
+    let Ok(signed) = SignedRequest::decode(bytes) else {
+        return;
+    };
+    let claim = signed.claim().clone();
+    if let Ok(sign1) = Sign1::decode(Typ::Request, bytes, MESSAGE_LIMIT) {
+        assert_eq!(encode(&claim), sign1.payload);
+        assert_eq!(sign1.encode(), bytes);
+    }
+    let body = &claim.body[..];
+    let known = match &*claim.kind {
+        kind::INDIVIDUALIZE => exact::<Individualize>(body).is_some(),
+        kind::RESTORE | kind::PLAN => exact::<Restore>(body).is_some(),
+        kind::RELEASE => exact::<Release>(body).is_some(),
+        kind::REVOCATIONS => exact::<Revocations>(body).is_some(),
+        kind::ACKNOWLEDGE => exact::<Acknowledge>(body).is_some(),
+        _ => false,
+    };
+    let _ = (known, signed.id());
+}
+
+/// A request's payload, which a fuzzer can't sign.
+pub fn request_payload(payload: &[u8]) {
+    let _ = exact::<Request>(payload);
+    request(&sign_document(Typ::Request, payload, &key()));
+}
+
+/// An answer: a receipt with keys, or a problem.
+pub fn answer(bytes: &[u8]) {
+    if let Ok(answer) = Answer::decode(bytes) {
+        assert_eq!(answer.encode(), bytes);
+    }
+}
+
+/// The answer to a revocation list.
+pub fn posted(bytes: &[u8]) {
+    if let Ok(posted) = Posted::decode(bytes) {
+        assert_eq!(posted.encode(), bytes);
+    }
+    let _ = exact::<ListReceipt>(bytes);
+}
+
+/// A receipt's payload, refusals and releases included, and the whole as it is signed.
+pub fn receipt(payload: &[u8]) {
+    let _ = (exact::<Receipt>(payload), Receipt::claimed_computer(payload));
+    let signed = sign_document(Typ::Receipt, payload, &key());
+    let _ = Receipt::claimed_computer(&signed);
+}
+
+/// A revocation list's payload.
+pub fn revocation_list(payload: &[u8]) {
+    if let Ok(list) = decode_exact::<RevocationList>("a list", payload, REVOCATION_LIST_LIMIT) {
+        assert_eq!(encode(&list), payload);
+    }
+}
+
+/// Requests and answers by file.
+pub fn by_file(text: &[u8]) {
+    for block in armor::Blocks::new(REQUEST_LABEL, text).map_while(Result::ok) {
+        if let Ok((parcel, _)) = RequestParcel::decode(&block) {
+            assert_eq!(encode(&parcel), block);
+            request(&parcel.request);
+        }
+    }
+    for block in armor::Blocks::new(ANSWER_LABEL, text).map_while(Result::ok) {
+        if let Ok(parcel) = AnswerParcel::decode(&block) {
+            assert_eq!(encode(&parcel), block);
+            answer(&parcel.answer);
+        }
+    }
+}
+
+fn key() -> SigningSecret {
+    SigningSecret::from_seed(Secret32::from_bytes([1; 32]))
+}
