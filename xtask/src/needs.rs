@@ -68,8 +68,15 @@ const AGE: Need = Need {
     what_for: "opening encrypted backups without this program",
 };
 
+const CXX: Need = Need {
+    name: "c++",
+    probe: "c++ --version",
+    source: Source::Package("g++"),
+    what_for: "programs in C and C++ that use the library",
+};
+
 /// Everything that `cargo xtask test` needs.
-pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE];
+pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX];
 
 impl Need {
     pub fn is_there(&self) -> bool {

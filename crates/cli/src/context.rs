@@ -2,10 +2,9 @@
 //! opened before a command asks for it.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use etcetera::base_strategy::BaseStrategy;
 use keyferry::Restorer;
 use keyferry_store::{FileGuard, KeyGuard, MachineIdentity, Store};
 
@@ -44,7 +43,7 @@ impl Context {
             Some(home) => home.clone(),
             None => default_home()?,
         };
-        make_private(&home).map_err(|e| Failed::file("make the home", &home, &e))?;
+        keyferry::make_home(&home).map_err(|e| Failed::file("make the home", &home, &e))?;
         Ok(home)
     }
 
@@ -113,25 +112,8 @@ pub fn now() -> u64 {
 }
 
 fn default_home() -> Result<PathBuf> {
-    if let Some(home) = std::env::var_os("KEYFERRY_HOME").filter(|home| !home.is_empty()) {
-        return Ok(home.into());
-    }
-    let base = etcetera::base_strategy::choose_native_strategy();
-    let base = base.map_err(|_| Failed::usage("there is no home folder").hint("give --home a folder"))?;
-    // On Windows the data folder roams to other computers; what is bound to this one must not.
-    Ok(if cfg!(windows) {
-        base.cache_dir().join("Keyferry")
-    } else {
-        base.data_dir().join("keyferry")
-    })
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    keyferry::default_home()
+        .ok_or_else(|| Failed::usage("there is no home folder").hint("give --home a folder"))
 }
 
 fn log_to_stderr(global: &Global) {

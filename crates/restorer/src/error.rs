@@ -150,6 +150,17 @@ pub enum Error {
         /// In words.
         why: String,
     },
+    /// Nobody named this computer's folder, and there is no user's home.
+    #[error("there is no home folder; name a folder for this computer")]
+    NoHome,
+    /// This computer's folder can't be made.
+    #[error("can't make the home {}: {why}", home.display())]
+    HomeNotMade {
+        /// Which folder.
+        home: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// The person named an issuer of which the backup holds no card.
     #[error("the backup holds no card of issuer {thumbprint}")]
     UnknownIssuer {
@@ -180,7 +191,8 @@ impl Error {
             Error::ListNotTaken { code, .. } => of_list_problem(*code),
             Error::NotHere { .. } => Failure::Other,
             Error::Link { failure, .. } => *failure,
-            Error::UnknownIssuer { .. } => Failure::InvalidArgument,
+            Error::UnknownIssuer { .. } | Error::NoHome => Failure::InvalidArgument,
+            Error::HomeNotMade { .. } => Failure::StoreError,
             Error::NoPath { .. } => Failure::NoPath,
             Error::Busy => Failure::Busy,
             Error::Canceled => Failure::Canceled,

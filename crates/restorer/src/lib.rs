@@ -18,6 +18,7 @@ mod contact;
 mod documents;
 mod error;
 mod events;
+mod home;
 mod http;
 mod import;
 mod object;
@@ -41,6 +42,7 @@ pub use error::{Error, Result};
 pub use events::{
     DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status,
 };
+pub use home::{HOME_VARIABLE, default_home, make_home};
 pub use http::HttpTransport;
 pub use object::{Parts, Restorer, Running};
 pub use patience::Patience;

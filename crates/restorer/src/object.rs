@@ -278,6 +278,11 @@ impl Restorer {
         documents::import(&self.operation(&*events, &AtomicBool::new(false)), files, forced)
     }
 
+    /// Does an operation run? By its End none does.
+    pub fn is_running(&self) -> bool {
+        lock(&self.0.running).is_some()
+    }
+
     /// Asks a running backup to stop; its End then carries C00D2768. Without one nothing happens.
     pub fn cancel_backup(&self) {
         self.cancel(Kind::Backup);

@@ -18,7 +18,8 @@ use crate::world::NOW;
 /// A computer.
 pub struct Computer {
     home: PathBuf,
-    machine: String,
+    /// None: the machine that the tests run on.
+    machine: Option<String>,
     /// What its clock says.
     pub clock: Arc<SetClock>,
 }
@@ -86,9 +87,18 @@ impl<R: Ending> Ended<R> {
 impl Computer {
     /// A computer of this name in this home folder; its machine has the same name.
     pub fn new(home: PathBuf, name: &str) -> Self {
+        Self::named(home, Some(format!("machine of {name}")), name)
+    }
+
+    /// A computer of this name in this home folder, on the machine that the tests run on: other programs can use it.
+    pub fn here(home: PathBuf, name: &str) -> Self {
+        Self::named(home, None, name)
+    }
+
+    fn named(home: PathBuf, machine: Option<String>, name: &str) -> Self {
         let computer = Self {
             home,
-            machine: format!("machine of {name}"),
+            machine,
             clock: Arc::new(SetClock::at(NOW)),
         };
         let store = computer.store();
@@ -102,7 +112,7 @@ impl Computer {
     pub fn on_machine(&self, home: PathBuf, machine: &str) -> Self {
         Self {
             home,
-            machine: machine.into(),
+            machine: Some(machine.into()),
             clock: Arc::new(SetClock::at(NOW)),
         }
     }
@@ -114,7 +124,10 @@ impl Computer {
 
     /// What ties its keys to its machine.
     pub fn guard(&self) -> FileGuard {
-        FileGuard::new(MachineIdentity::from_bytes(self.machine.as_bytes()))
+        FileGuard::new(match &self.machine {
+            Some(machine) => MachineIdentity::from_bytes(machine.as_bytes()),
+            None => MachineIdentity::of_this_machine().expect("this machine has an identity"),
+        })
     }
 
     /// Opens its store.

@@ -120,6 +120,11 @@ impl World {
         Computer::new(self.path(&format!("home of {name}")), name)
     }
 
+    /// A new computer on the machine that the tests run on.
+    pub fn computer_here(&self, name: &str) -> Computer {
+        Computer::here(self.path(&format!("home of {name}")), name)
+    }
+
     /// A way to the service that works, and counts from zero.
     pub fn direct(&self) -> Arc<Direct> {
         self.direct_to(Vec::new())
