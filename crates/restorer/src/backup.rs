@@ -15,7 +15,7 @@ use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::{Outcome, Status};
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{BackupOptions, BackupReport, Counts, overall};
 
 /// Licenses between two looks at the cancel flag.

@@ -7,8 +7,8 @@ use keyferry_store::Store;
 
 use crate::error::Result;
 use crate::events::LicenseOutcome;
-use crate::object::Operation;
-use crate::restore::{Services, is_not_individualized, problem};
+use crate::operation::Operation;
+use crate::restore::{self, Services, is_not_individualized, problem};
 use crate::{release, revocation};
 
 /// What contacts brought beside what they were made for.
@@ -36,6 +36,7 @@ impl Contact<'_> {
     pub(crate) fn settle(mut self, issuers: &[Verified<Card>]) -> Result<Verified<Card>> {
         release::deliver(&mut self)?;
         revocation::obey(&mut self, issuers)?;
+        restore::resume(&mut self)?;
         Ok(self.card)
     }
 

@@ -15,7 +15,7 @@ use keyferry_store::{DocumentInfo, NewDocument, Put, Snapshot, Store};
 use crate::code::Failure;
 use crate::error::Result;
 use crate::events::{DocumentOutcome, Outcome};
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{Counts, DocumentsReport, Skipped, SkippedFile, overall};
 
 /// Documents that are stored together are about this many bytes long in all; one may go beyond it.

@@ -13,7 +13,7 @@ use keyferry_store::{Arrival, Inserted, NewLicense, Store};
 use crate::code::Failure;
 use crate::error::Result;
 use crate::events::{LicenseOutcome, Outcome};
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::regular::open_regular;
 use crate::report::{ImportReport, IssuerToTrust, overall};
 

@@ -22,6 +22,7 @@ mod home;
 mod http;
 mod import;
 mod object;
+mod operation;
 mod patience;
 mod properties;
 mod receipts;

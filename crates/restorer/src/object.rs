@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use keyferry_license::Thumbprint;
-use keyferry_store::{KeyGuard, Store};
+use keyferry_store::KeyGuard;
 
 use crate::clock::{Clock, SystemClock};
 use crate::code::{Failure, HResult};
 use crate::error::{Error, Result};
-use crate::events::{Events, Progress, Status};
+use crate::events::{Events, Status};
 use crate::http::HttpTransport;
-use crate::patience::{self, Call, Patience};
+use crate::operation::Operation;
+use crate::patience::Patience;
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 use crate::report::{
     BackupOptions, BackupReport, DocumentsReport, ImportReport, ReleaseOptions, ReleaseReport,
@@ -94,64 +95,6 @@ impl Ending for RestoreReport {
 impl Ending for ReleaseReport {
     fn failure(&self) -> Option<Failure> {
         self.failure
-    }
-}
-
-/// What an operation works with while it runs.
-pub(crate) struct Operation<'a> {
-    pub(crate) parts: &'a Parts,
-    pub(crate) events: &'a dyn Events,
-    cancel: &'a AtomicBool,
-}
-
-impl<'a> Operation<'a> {
-    pub(crate) fn open_store(&self) -> Result<Store> {
-        Ok(Store::open(&self.parts.home, &*self.parts.guard)?)
-    }
-
-    pub(crate) fn now(&self) -> u64 {
-        self.parts.clock.now()
-    }
-
-    /// The newest card of the service at this address.
-    pub(crate) fn fetch_card(&self, base: &str) -> Result<Vec<u8>> {
-        let base = base.to_owned();
-        let fetch = move |transport: &dyn Transport| transport.card(&base);
-        patience::call(&self.parts.transport, self.parts.patience, self.cancel, fetch)
-    }
-
-    /// Sends a request and waits for its answer.
-    pub(crate) fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>> {
-        self.wait(&self.begin_send(base, request)?)
-    }
-
-    /// Sends a request; [`Operation::wait`] waits for its answer.
-    pub(crate) fn begin_send(&self, base: &str, request: &[u8]) -> Result<Call> {
-        let (base, request) = (base.to_owned(), Arc::<[u8]>::from(request));
-        let send = move |transport: &dyn Transport| transport.send(&base, &request);
-        Call::begin(&self.parts.transport, self.parts.patience, send)
-    }
-
-    /// Waits for an answer, or for a cancel.
-    pub(crate) fn wait(&self, call: &Call) -> Result<Vec<u8>> {
-        call.wait(self.cancel)
-    }
-
-    pub(crate) fn tell(&self, status: Status) {
-        self.events.status(&status);
-    }
-
-    pub(crate) fn progress(&self, done: u64, total: u64) {
-        self.events.progress(&Progress { done, total });
-    }
-
-    /// Stops here if somebody canceled; called between batches, where nothing is half-done.
-    pub(crate) fn check_canceled(&self) -> Result<()> {
-        if self.cancel.load(Ordering::Acquire) {
-            Err(Error::Canceled)
-        } else {
-            Ok(())
-        }
     }
 }
 
@@ -316,11 +259,7 @@ impl Restorer {
     }
 
     fn operation<'a>(&'a self, events: &'a dyn Events, cancel: &'a AtomicBool) -> Operation<'a> {
-        Operation {
-            parts: &self.0.parts,
-            events,
-            cancel,
-        }
+        Operation::new(&self.0.parts, events, cancel)
     }
 
     /// Runs `work` on a thread of its own. Whatever happens there, even a mistake of ours, exactly one End is sent,

@@ -14,7 +14,7 @@ use crate::contact::waiting;
 use crate::error::{Error, Result};
 use crate::events::{LicenseOutcome, Outcome, Status};
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{ConsentNeeded, Counts, ReleaseOptions, ReleaseReport, Selection, overall};
 use crate::restore::{Services, failure_of};
 use delivery::{claim, entry, items, told};

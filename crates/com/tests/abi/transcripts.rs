@@ -11,6 +11,7 @@ const INDIVIDUALIZE: &str = "2";
 const NO_FLAGS: &str = "0";
 const NEVER: &str = "-";
 const AT_BEGIN: &str = "21";
+const AT_RESTRICTED: &str = "31";
 
 /// A world with a service that is reached over HTTP, and a computer of this machine with four licenses, of which every
 /// second has to stay.
@@ -74,7 +75,15 @@ fn same(told: &[String], name: &str) {
 fn a_backup_tells_what_its_transcripts_say() {
     let (world, _hosted, old, issued) = world();
     let stick = world.folder("stick");
-    same(&backup(old.home(), &stick, NO_FLAGS, AT_BEGIN), "backup-canceled");
+    let canceled = backup(old.home(), &stick, NO_FLAGS, AT_BEGIN);
+    assert_eq!(
+        canceled,
+        ["BACKUPRESTORE_BEGIN 21 00000000", "BACKUPRESTORE_END 27 C00D2768"]
+    );
+    same(
+        &backup(old.home(), &stick, NO_FLAGS, AT_RESTRICTED),
+        "backup-canceled",
+    );
     assert_eq!(std::fs::read_dir(&stick).expect("the stick").count(), 0);
     let told = backup(old.home(), &stick, NO_FLAGS, NEVER);
     same(&told, "backup");

@@ -21,7 +21,7 @@ use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Outcome, Status};
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::regular::open_regular;
 use crate::release;
 use crate::report::RestoreReport;
@@ -156,7 +156,7 @@ fn released(
 }
 
 /// The licenses of a request of ours: each grant is verified again, with its accepted issuer's card.
-fn asked(store: &Store, body: &Restore) -> Result<Vec<Asked>> {
+pub(crate) fn asked(store: &Store, body: &Restore) -> Result<Vec<Asked>> {
     let mut issuers: BTreeMap<Thumbprint, Verified<Card>> = BTreeMap::new();
     for root in store.accepted_roots()? {
         let card = store.issuer_card(&root.card.thumbprint())?.unwrap_or(root.card);

@@ -14,7 +14,7 @@ use crate::code::Failure;
 use crate::error::Result;
 use crate::events::Outcome;
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 
 /// A license whose grant was verified, and its escrow.
 pub(crate) type Asked = (Verified<Grant>, SealedKey);

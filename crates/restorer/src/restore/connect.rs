@@ -15,7 +15,7 @@ use crate::code::{Failure, HResult};
 use crate::contact::{Contact, News};
 use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Status};
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{ConsentNeeded, Counts};
 
 /// How it stands with a service.

@@ -15,7 +15,7 @@ use crate::code::Failure;
 use crate::error::Result;
 use crate::events::Outcome;
 use crate::import::{arrived, outcome};
-use crate::object::Operation;
+use crate::operation::Operation;
 
 pub(crate) fn run(
     operation: &Operation<'_>,

@@ -17,7 +17,7 @@ use super::told::Told;
 use crate::error::{Error, Result};
 use crate::events::Outcome;
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::patience::Call;
 
 /// Requests that may be on their way at once. Two keep both sides busy; each further one only costs memory.

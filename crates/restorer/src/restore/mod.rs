@@ -7,6 +7,7 @@ mod connect;
 mod execute;
 mod flights;
 mod outgoing;
+mod resume;
 mod rows;
 mod settle;
 mod source;
@@ -21,7 +22,7 @@ use keyferry_license::Thumbprint;
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Status;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
 use connect::Link;
@@ -31,6 +32,7 @@ use told::Told;
 
 pub(crate) use answer::run as take_answers;
 pub(crate) use connect::{Services, is_not_individualized, problem};
+pub(crate) use resume::resume;
 pub(crate) use settle::failure;
 pub use source::find as find_backup;
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::events::Outcome;
 use crate::http::same_origin;
 use crate::import::{arrived, outcome};
-use crate::object::Operation;
+use crate::operation::Operation;
 
 /// What is left to do after an answer.
 pub(crate) struct Settled {

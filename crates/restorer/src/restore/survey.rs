@@ -14,7 +14,7 @@ use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Outcome;
 use crate::import::outcome;
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{IssuerToTrust, RestoreOptions};
 
 /// What is known before the first license is looked at.

@@ -3,7 +3,7 @@
 use super::source::Backup;
 use crate::code::Failure;
 use crate::events::{DocumentOutcome, LicenseOutcome, Outcome, Status};
-use crate::object::Operation;
+use crate::operation::Operation;
 use crate::report::{RefusalPage, RestoreReport, overall};
 
 /// Lines of damage that a report lists; more are only counted.

@@ -1,16 +1,19 @@
 //! Must hold: a cancel ends with C00D2768 and leaves no file, or complete licenses; and an application whose sink of
 //! events breaks down is told the end all the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use keyferry::{
-    BackupOptions, BackupReport, Events, Failure, Outcome, RestoreReport, Restorer, Silent, Status, Transport,
+    BackupOptions, BackupReport, Events, Failure, Outcome, RestoreReport, Restorer, Silent, Status,
+    Transport, TransportError,
 };
 use keyferry_protocol::kind;
-use keyferry_testkit::{Bent, Computer, Ended, Fault, Issued, Recorder, Seen, World, files_below};
+use keyferry_testkit::{
+    Bent, Computer, Direct, Ended, Fault, Issued, Recorder, Seen, World, files_below, kind_of,
+};
 
 use crate::ledger;
 
@@ -352,4 +355,67 @@ fn a_sink_that_panics_amid_licenses_leaves_no_half_backup() {
     );
     assert!(files_below(&stick).is_empty());
     assert_eq!(world.back_up(&old, &stick).counts.backed_up, 3);
+}
+
+/// A way on which the computer dies when its first request to restore was judged: its home, as it is then, is copied.
+struct Dies {
+    direct: Arc<Direct>,
+    home: PathBuf,
+    copy: PathBuf,
+}
+
+impl Transport for Dies {
+    fn card(&self, base: &str) -> Result<Vec<u8>, TransportError> {
+        self.direct.card(base)
+    }
+
+    fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let answer = self.direct.send(base, request)?;
+        if kind_of(request) == kind::RESTORE && !self.copy.exists() {
+            std::fs::create_dir(&self.copy).expect("a new folder");
+            for file in files_below(&self.home) {
+                let name = file.file_name().expect("a file has a name");
+                std::fs::copy(&file, self.copy.join(name)).expect("copied");
+            }
+        }
+        Ok(answer)
+    }
+}
+
+#[test]
+fn a_restore_that_died_is_taken_up_with_the_same_request() {
+    let world = World::new();
+    let (_, issued, stick) = world.backed_up(3);
+    let new = world.computer("new laptop");
+    let direct = world.direct();
+    let dies = Dies {
+        direct: direct.clone(),
+        home: new.home().to_owned(),
+        copy: world.path("home as it was"),
+    };
+    let copy = dies.copy.clone();
+    assert_eq!(new.restore(world.agreed(&stick), Arc::new(dies)).failure(), None);
+    let (request, _) = direct.traffic().of_kind(kind::RESTORE).remove(0);
+    let rows = ledger::rows(&world);
+
+    let died = new.on_machine(copy, "machine of new laptop");
+    assert_eq!(
+        (died.opens(&issued), died.store().pending(None).unwrap().len()),
+        (0, 1)
+    );
+    let direct = world.direct();
+    let ended = died.restore(world.refused(&stick), direct.clone());
+    assert_eq!((ended.failure(), died.opens(&issued)), (None, 3));
+    let restores = direct.traffic().of_kind(kind::RESTORE);
+    let sent: Vec<&Vec<u8>> = restores.iter().map(|(request, _)| request).collect();
+    assert_eq!(
+        sent,
+        [&request],
+        "the same bytes, and nothing else had to be asked"
+    );
+    assert_eq!(ended.events.besides().len(), 3, "what came is told as news");
+    assert_eq!(ended.report().counts.already_here, 3);
+    assert!(died.store().pending(None).unwrap().is_empty());
+    assert_eq!(died.store().receipts().unwrap().len(), 1);
+    assert_eq!(ledger::rows(&world), rows, "nothing was spent twice");
 }
