@@ -2,8 +2,18 @@
 
 use crate::tree::File;
 
+/// The crate at the boundary to C: it has unsafe code, which the workspace forbids, and explains each block of it.
+const BOUNDARY: &str = "crates/com/Cargo.toml";
+
 /// A crate that forgets this is not linted at all.
 pub fn takes_the_lints_of_the_workspace(file: &File) -> Vec<String> {
+    if file.path == BOUNDARY {
+        let explained = r#"undocumented_unsafe_blocks = "deny""#;
+        return match section(&file.text, "lints.clippy").any(|line| line == explained) {
+            true => Vec::new(),
+            false => vec![file.at(1, "unsafe blocks need not be explained here")],
+        };
+    }
     if is_of_a_crate(file) && !section(&file.text, "lints").any(|line| line == "workspace = true") {
         return vec![file.at(1, "`[lints] workspace = true` is missing")];
     }
@@ -65,6 +75,13 @@ mod tests {
         let good = planted("crates/a/Cargo.toml", "[package]\n\n[lints]\nworkspace = true\n");
         assert!(takes_the_lints_of_the_workspace(&good).is_empty());
         assert!(takes_the_lints_of_the_workspace(&planted("Cargo.toml", "[workspace]")).is_empty());
+        let explains = "[lints.clippy]\nundocumented_unsafe_blocks = \"deny\"\n";
+        for (text, found) in [(explains, 0), ("[lints]\nworkspace = true\n", 1)] {
+            assert_eq!(
+                takes_the_lints_of_the_workspace(&planted(BOUNDARY, text)).len(),
+                found
+            );
+        }
     }
 
     #[test]
