@@ -9,16 +9,41 @@ pub fn crate_folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where cargo put the shared library for this build.
+/// Where cargo put the shared library for this test: beside the test. One folder up is that of the last `cargo build`,
+/// which may be older.
 pub fn library_folder() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
-    let folder = test.parent().and_then(Path::parent).expect("target/debug");
-    folder.to_owned()
+    test.parent().expect("target/debug/deps").to_owned()
+}
+
+/// The shared library of this build.
+pub fn library() -> PathBuf {
+    let (start, end) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    library_folder().join(format!("{start}keyferry_com{end}"))
+}
+
+/// Where cargo put the library; there it also has the name under which programs look for it.
+fn loader_folder() -> PathBuf {
+    let name = if cfg!(target_os = "macos") {
+        "libkeyferry.0.dylib"
+    } else {
+        "libkeyferry.so.0"
+    };
+    let link = library_folder().join(name);
+    #[cfg(unix)]
+    if let Err(error) = std::os::unix::fs::symlink(library().file_name().expect("a name"), &link) {
+        assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::AlreadyExists,
+            "{}",
+            link.display()
+        );
+    }
+    library_folder()
 }
 
 /// Compiles with `compiler`, which sees the header and the library.
 pub fn compile(compiler: &str, flags: &[&str], sources: &[PathBuf], program: &Path) {
-    let libraries = library_folder();
     let mut command = Command::new(compiler);
     command
         .args(flags)
@@ -29,8 +54,8 @@ pub fn compile(compiler: &str, flags: &[&str], sources: &[PathBuf], program: &Pa
         .arg("-o")
         .arg(program)
         .arg("-L")
-        .arg(&libraries)
-        .arg(format!("-Wl,-rpath,{}", libraries.display()))
+        .arg(library_folder())
+        .arg(format!("-Wl,-rpath,{}", loader_folder().display()))
         .args(["-lkeyferry_com", "-lpthread"]);
     let built = command.output().expect("the compiler runs");
     let said = String::from_utf8_lossy(&built.stderr);

@@ -2,5 +2,6 @@
 
 mod client;
 mod contract;
+mod examples;
 mod header;
 mod transcripts;
