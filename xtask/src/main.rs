@@ -2,6 +2,7 @@
 //! a module of its own.
 
 mod bench;
+mod library;
 mod needs;
 mod run;
 mod soak;
@@ -14,6 +15,8 @@ usage: cargo xtask <chore>
 
   test                        install what the suites need, then check and test everything
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
+  library --prefix DIR [--destdir DIR] [--built FILE]
+                              install the shared library, its header and its entry for pkg-config (Linux)
   soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes
   soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
   soak kill [--minutes N] [--seed N]
@@ -32,6 +35,10 @@ fn main() -> ExitCode {
         ["bench", largest] => match largest.parse() {
             Ok(largest) => bench::bench(largest),
             Err(_) => return usage(&format!("not a number of licenses: {largest}")),
+        },
+        ["library", options @ ..] => match library::Options::parse(options) {
+            Ok(options) => library::library(&options),
+            Err(error) => return usage(&error.to_string()),
         },
         ["soak", mode @ ..] => match soak::parse(mode) {
             Ok(mode) => soak::soak(&mode),

@@ -75,8 +75,22 @@ const CXX: Need = Need {
     what_for: "programs in C and C++ that use the library",
 };
 
+const PYTHON: Need = Need {
+    name: "python3",
+    probe: "python3 --version",
+    source: Source::Package("python3"),
+    what_for: "the example in Python",
+};
+
+const PKG_CONFIG: Need = Need {
+    name: "pkg-config",
+    probe: "pkg-config --version",
+    source: Source::Package("pkg-config"),
+    what_for: "programs in C that find the installed library",
+};
+
 /// Everything that `cargo xtask test` needs.
-pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX];
+pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG];
 
 impl Need {
     pub fn is_there(&self) -> bool {

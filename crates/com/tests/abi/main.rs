@@ -4,4 +4,5 @@ mod client;
 mod contract;
 mod examples;
 mod header;
+mod installed;
 mod transcripts;
