@@ -89,6 +89,13 @@ const PKG_CONFIG: Need = Need {
     what_for: "programs in C that find the installed library",
 };
 
+const VALGRIND: Need = Need {
+    name: "valgrind",
+    probe: "valgrind --version",
+    source: Source::Package("valgrind"),
+    what_for: "memory that programs in C++ lose by the library",
+};
+
 /// Everything that `cargo xtask test` needs.
 pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG];
 

@@ -4,6 +4,7 @@
 mod flip;
 mod fuzz;
 mod kill;
+mod sanitizers;
 
 use anyhow::{Result, bail};
 
@@ -13,6 +14,7 @@ pub enum Mode {
     Flip(flip::Options),
     Fuzz(fuzz::Options),
     Kill(kill::Options),
+    Sanitizers,
 }
 
 pub fn parse(words: &[&str]) -> Result<Mode> {
@@ -20,8 +22,9 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
         ["flip", options @ ..] => Ok(Mode::Flip(flip::Options::parse(options)?)),
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
         ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
-        [] => bail!("soak what? there are: flip, fuzz, kill"),
-        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill"),
+        ["sanitizers"] => Ok(Mode::Sanitizers),
+        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers"),
+        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers"),
     }
 }
 
@@ -31,5 +34,6 @@ pub fn soak(mode: &Mode) -> Result<bool> {
         Mode::Flip(options) => flip::flip(options),
         Mode::Fuzz(options) => fuzz::fuzz(options),
         Mode::Kill(options) => kill::kill(options),
+        Mode::Sanitizers => sanitizers::sanitizers(),
     }
 }

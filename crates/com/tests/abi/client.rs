@@ -1,7 +1,7 @@
 //! The client in C++: built once for all tests, run with the words of a scenario.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// This crate's folder.
@@ -62,34 +62,40 @@ pub fn compile(compiler: &str, flags: &[&str], sources: &[PathBuf], program: &Pa
     assert!(built.status.success(), "{compiler} failed:\n{said}");
 }
 
+/// The client's sources.
+pub fn sources() -> [PathBuf; 3] {
+    ["client.cpp", "contract.cpp", "lifetime.cpp"].map(|name| crate_folder().join("tests/client").join(name))
+}
+
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("abi-client");
-        let folder = crate_folder().join("tests/client");
-        let sources = ["client.cpp", "contract.cpp", "lifetime.cpp"].map(|name| folder.join(name));
-        compile("c++", &["-std=c++11", "-g"], &sources, &program);
+        compile("c++", &["-std=c++11", "-g"], &sources(), &program);
         program
     })
 }
 
-/// Runs a scenario to its end.
-pub fn run(words: &[&str]) -> Output {
-    let mut command = Command::new(program());
-    // One arena for all threads, so that memory can be compared.
-    command.args(words).env("MALLOC_ARENA_MAX", "1");
-    command.output().expect("the client runs")
-}
-
 /// Runs a scenario that must succeed; what it printed, without the last line.
 pub fn told(words: &[&str]) -> Vec<String> {
-    let output = run(words);
-    let (out, said) = (
-        String::from_utf8(output.stdout).expect("text"),
-        String::from_utf8_lossy(&output.stderr),
+    // One arena for all threads, so that memory can be compared.
+    finished(Command::new(program()).args(words).env("MALLOC_ARENA_MAX", "1"))
+}
+
+/// Runs a client that must come to its end without a word about errors; what it printed, without the last line.
+pub fn finished(command: &mut Command) -> Vec<String> {
+    let output = command.output().expect("the client runs");
+    let out = String::from_utf8(output.stdout).expect("text");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.is_empty(),
+        "{command:?} failed: {out}{said}"
     );
-    assert!(output.status.success(), "{words:?} failed: {out}{said}");
     let mut lines: Vec<String> = out.lines().map(str::to_owned).collect();
-    assert_eq!(lines.pop().as_deref(), Some("done"), "{words:?} came to its end");
+    assert_eq!(
+        lines.pop().as_deref(),
+        Some("done"),
+        "{command:?} came to its end"
+    );
     lines
 }

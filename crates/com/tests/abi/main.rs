@@ -5,4 +5,5 @@ mod contract;
 mod examples;
 mod header;
 mod installed;
+mod sanitized;
 mod transcripts;
