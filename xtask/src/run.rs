@@ -1,5 +1,6 @@
 //! Running other programs: each command is printed as a person would type it, then run at the root of the repository.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -69,9 +70,18 @@ impl Line {
             .args(&self.words[1..])
             .current_dir(root())
             .stdin(Stdio::null());
+        // What `cargo run` says of this program: build scripts that look at it would run anew, and all that needs them.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_program(name)) {
+            command.env_remove(name);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command
     }
+}
+
+fn is_of_this_program(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 impl std::fmt::Display for Line {
@@ -100,6 +110,23 @@ mod tests {
             line.to_string(),
             "RUSTDOCFLAGS='-D warnings' LANG=C cargo doc --no-deps"
         );
+    }
+
+    #[test]
+    fn what_cargo_says_of_this_program_is_not_passed_on() {
+        assert!(
+            std::env::var_os("CARGO_PKG_NAME").is_some(),
+            "cargo runs the tests"
+        );
+        let command = Line::new("cargo build").command();
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "CARGO_MANIFEST_DIR"] {
+            assert!(removed.contains(&name.as_ref()), "{name}");
+        }
     }
 
     #[test]
