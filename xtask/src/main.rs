@@ -17,7 +17,7 @@ usage: cargo xtask <chore>
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
-  soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes
+  soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes, --minutes
   soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
   soak kill [--minutes N] [--seed N]
                               kill commands at random moments for N minutes (default 5) and finish their work

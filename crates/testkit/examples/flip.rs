@@ -1,10 +1,12 @@
 //! Every byte of a backup altered, through the library and through the program; `cargo xtask soak flip` runs it. Prints what
 //! was tried and ends with 1 if anything was not seen, not told where, or wrong.
 
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use keyferry::{BackupOptions, Encryption, Identity, Silent, Unlock};
 use keyferry_testkit::{Computer, Flips, Issued, Restoring, World, files_below, names_place};
@@ -17,14 +19,15 @@ struct Asked {
     every: usize,
     licenses: usize,
     bytes: usize,
+    minutes: u64,
 }
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let program = words.next().map(PathBuf::from);
     let numbers: Vec<usize> = words.filter_map(|word| word.parse().ok()).collect();
-    let (Some(program), [every, licenses, bytes]) = (program, &numbers[..]) else {
-        eprintln!("usage: flip PROGRAM EVERY LICENSES BYTES");
+    let (Some(program), [every, licenses, bytes, minutes]) = (program, &numbers[..]) else {
+        eprintln!("usage: flip PROGRAM EVERY LICENSES BYTES MINUTES");
         return ExitCode::from(2);
     };
     let asked = Asked {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         every: *every,
         licenses: *licenses,
         bytes: *bytes,
+        minutes: *minutes as u64,
     };
     let wrong = small(&asked) + large(&asked);
     println!("{wrong} wrong");
@@ -50,6 +54,21 @@ struct Made {
     identity: Identity,
     plain: PathBuf,
     encrypted: PathBuf,
+}
+
+impl Made {
+    /// Name, file, and what opens it.
+    fn backups(&self) -> [(&'static str, &Path, Unlock); 2] {
+        let identities = Unlock::Identities(vec![self.identity.clone()]);
+        [
+            ("plain", &self.plain, Unlock::None),
+            ("encrypted", &self.encrypted, identities),
+        ]
+    }
+
+    fn restoring(&self, file: &Path, unlock: Unlock) -> Restoring<'_> {
+        Restoring::new(&self.world, &self.computer, &self.issued, file.to_owned(), unlock)
+    }
 }
 
 fn made(licenses: usize) -> Made {
@@ -76,92 +95,124 @@ fn made(licenses: usize) -> Made {
     }
 }
 
-/// Does this for each byte, says how long that took, and gives back how often it was wrong.
-fn each(what: &str, places: &[usize], mut check: impl FnMut(usize) -> Result<(), String>) -> usize {
+/// Does this for each byte, or for as many as there is time for; says how many and how long that took, and gives back how
+/// often it was wrong.
+fn each(
+    what: &str,
+    places: &[usize],
+    until: Option<Instant>,
+    mut check: impl FnMut(usize) -> Result<(), String>,
+) -> usize {
     let started = Instant::now();
-    let mut wrong = 0;
+    let (mut tried, mut wrong) = (0, 0);
     for at in places {
+        if until.is_some_and(|until| Instant::now() > until) {
+            break;
+        }
+        tried += 1;
         if let Err(why) = check(*at) {
             wrong += 1;
             println!("  WRONG {why}");
         }
     }
-    let seconds = started.elapsed().as_secs_f64();
-    println!("{what}: {} bytes, {wrong} wrong, {seconds:.1} s", places.len());
+    let (all, seconds) = (places.len(), started.elapsed().as_secs_f64());
+    println!("{what}: {tried} of {all} bytes, {wrong} wrong, {seconds:.1} s");
     wrong
 }
 
 fn small(asked: &Asked) -> usize {
     let made = made(100);
     let mut wrong = 0;
-    for (name, file, unlock) in [
-        ("plain", &made.plain, Unlock::None),
-        (
-            "encrypted",
-            &made.encrypted,
-            Unlock::Identities(vec![made.identity.clone()]),
-        ),
-    ] {
+    for (name, file, unlock) in made.backups() {
         let flips = Flips::new(std::fs::read(file).expect("readable"), unlock.clone());
         let places: Vec<usize> = (0..flips.whole.len()).step_by(asked.every).collect();
-        let restoring = Restoring::new(&made.world, &made.computer, &made.issued, file.clone(), unlock);
+        let restoring = made.restoring(file, unlock);
         println!("100 licenses, {name}, {} bytes", flips.whole.len());
         for mask in MASKS {
-            wrong += each("  verify, library", &places, |at| flips.check(at, mask(at)));
+            wrong += each("  verify, library", &places, None, |at| flips.check(at, mask(at)));
         }
         let mask = MASKS[0];
-        wrong += each("  restore, library", &places, |at| {
+        wrong += each("  restore, library", &places, None, |at| {
             restoring.check(&flips, at, mask(at))
         });
-        let program = Program::new(asked, &made, file, name);
-        wrong += each("  verify, program", &places, |at| {
+        let program = Program::new(asked, &made, file, &flips);
+        wrong += each("  verify, program", &places, None, |at| {
             program.verify(&flips, at, mask(at))
         });
     }
     wrong
 }
 
+/// A large backup, and what is done with it.
+struct Large<'a> {
+    name: &'static str,
+    flips: Flips,
+    places: Vec<usize>,
+    program: Program<'a>,
+}
+
+impl Large<'_> {
+    /// All its bytes: one by the library, the next by the program.
+    fn verify(&self) -> usize {
+        let mut by_program = false;
+        each(&format!("  verify, {}", self.name), &self.places, None, |at| {
+            by_program = !by_program;
+            if by_program {
+                self.program.verify(&self.flips, at, MASKS[0](at))
+            } else {
+                self.flips.check(at, MASKS[0](at))
+            }
+        })
+    }
+}
+
+/// Random bytes of a large backup, plain and encrypted. Verification sees all of them, a restore as many as there is time
+/// for.
 fn large(asked: &Asked) -> usize {
     let made = made(asked.licenses);
-    let flips = Flips::new(std::fs::read(&made.plain).expect("readable"), Unlock::None);
     let mut dice = seed();
-    println!(
-        "{} licenses, plain, {} bytes, seed {dice:#018x}",
-        asked.licenses,
-        flips.whole.len()
-    );
-    let places: Vec<usize> = (0..asked.bytes)
-        .map(|_| {
-            // xorshift64*
-            dice ^= dice >> 12;
-            dice ^= dice << 25;
-            dice ^= dice >> 27;
-            (dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % flips.whole.len()
-        })
-        .collect();
-    let mask = MASKS[0];
-    let program = Program::new(asked, &made, &made.plain, "large");
-    let mut wrong = each("  verify, program", &places, |at| {
-        program.verify(&flips, at, mask(at))
+    println!("{} licenses, seed {dice:#018x}", asked.licenses);
+    let backups = made.backups().map(|(name, file, unlock)| {
+        let flips = Flips::new(std::fs::read(file).expect("readable"), unlock);
+        println!("  {name}, {} bytes", flips.whole.len());
+        Large {
+            name,
+            places: random_places(&mut dice, asked.bytes, flips.whole.len()),
+            program: Program::new(asked, &made, file, &flips),
+            flips,
+        }
     });
-    wrong += each("  verify, library", &places, |at| flips.check(at, mask(at)));
-    let restoring = Restoring::new(
-        &made.world,
-        &made.computer,
-        &made.issued,
-        made.plain.clone(),
-        Unlock::None,
-    );
-    // Each takes seconds: a tenth of them.
-    let some: Vec<usize> = places.iter().copied().step_by(10).collect();
-    wrong += each("  restore, library", &some, |at| {
-        let (exit, told, came) = restoring.restore(&flips.flipped(at, mask(at)));
-        let said = format!("byte {at}: exit {exit}, {came} came; {told}");
-        let seen = names_place(&told, at)
-            && (exit == 3 || exit == 0 && came == flips.len() || exit == 5 && came == 0);
-        if seen { Ok(()) } else { Err(said) }
+    // Verification takes one core for each.
+    let verified: usize = std::thread::scope(|scope| {
+        let threads = backups.each_ref().map(|large| scope.spawn(|| large.verify()));
+        threads
+            .map(|thread| thread.join().expect("it ended"))
+            .iter()
+            .sum()
     });
-    wrong
+    let time = Duration::from_secs(60 * asked.minutes) / backups.len() as u32;
+    let restored = backups
+        .iter()
+        .zip(made.backups())
+        .map(|(large, (name, file, unlock))| {
+            let restoring = made.restoring(file, unlock);
+            let until = Instant::now() + time;
+            each(&format!("  restore, {name}"), &large.places, Some(until), |at| {
+                restoring.check_promise(&large.flips, at, MASKS[0](at))
+            })
+        });
+    verified + restored.sum::<usize>()
+}
+
+fn random_places(dice: &mut u64, count: usize, end: usize) -> Vec<usize> {
+    let place = |_| {
+        // xorshift64*
+        *dice ^= *dice >> 12;
+        *dice ^= *dice << 25;
+        *dice ^= *dice >> 27;
+        (dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
+    };
+    (0..count).map(place).collect()
 }
 
 /// From the clock, so that each run takes other bytes.
@@ -178,23 +229,46 @@ struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    fn new(asked: &'a Asked, made: &Made, file: &Path, name: &str) -> Self {
+    fn new(asked: &'a Asked, made: &Made, file: &Path, whole: &Flips) -> Self {
         let identity = (file == made.encrypted).then(|| {
             let path = made.world.path("identity");
             let text = made.identity.expose();
             std::fs::write(&path, text.as_bytes()).expect("written");
             path
         });
+        let copy = file.with_extension("altered.keyferry");
+        std::fs::write(&copy, &whole.whole).expect("written");
         Self {
             program: &asked.program,
-            copy: made.world.path(&format!("{name}.keyferry")),
+            copy,
             identity,
         }
     }
 
     /// The exit code has to be that of damage, and the place has to be named.
     fn verify(&self, flips: &Flips, at: usize, mask: u8) -> Result<(), String> {
-        std::fs::write(&self.copy, flips.flipped(at, mask)).expect("written");
+        self.write(at, flips.whole[at] ^ mask);
+        let (exit, said) = self.run();
+        self.write(at, flips.whole[at]);
+        let version = flips.part(at) == "version";
+        let exits: &[i32] = if version { &[1] } else { &[3, 5] };
+        if exits.contains(&exit) && (version || names_place(&said, at)) {
+            return Ok(());
+        }
+        let part = flips.part(at);
+        Err(format!(
+            "byte {at} ^ {mask:#04x} in the {part}: exit {exit}: {said}"
+        ))
+    }
+
+    /// Into the copy, which is too long to be written anew for each byte.
+    fn write(&self, at: usize, byte: u8) {
+        let mut copy = OpenOptions::new().write(true).open(&self.copy).expect("the copy");
+        copy.seek(SeekFrom::Start(at as u64)).expect("it is that long");
+        copy.write_all(&[byte]).expect("written");
+    }
+
+    fn run(&self) -> (i32, String) {
         let mut command = Command::new(self.program);
         command.arg("verify").arg(&self.copy).stdin(Stdio::null());
         if let Some(identity) = &self.identity {
@@ -206,17 +280,7 @@ impl<'a> Program<'a> {
             .output();
         let ran = ran.expect("the program runs");
         let said = [ran.stdout, ran.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        let version = flips.part(at) == "version";
-        let exits: &[i32] = if version { &[1] } else { &[3, 5] };
         let exit = ran.status.code().unwrap_or(-1);
-        if exits.contains(&exit) && (version || names_place(&said, at)) {
-            return Ok(());
-        }
-        Err(format!(
-            "byte {at} ^ {mask:#04x} in the {}: {:?}: {said}",
-            flips.part(at),
-            ran.status.code()
-        ))
+        (exit, String::from_utf8_lossy(&said).into_owned())
     }
 }

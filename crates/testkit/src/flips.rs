@@ -253,6 +253,7 @@ pub struct Restoring<'w> {
     world: &'w World,
     computer: &'w Computer,
     issued: &'w [Issued],
+    by_license: BTreeMap<LicenseId, &'w Issued>,
     file: PathBuf,
     unlock: Unlock,
 }
@@ -266,10 +267,12 @@ impl<'w> Restoring<'w> {
         file: PathBuf,
         unlock: Unlock,
     ) -> Self {
+        let by_license = issued.iter().map(|one| (one.grant.license, one)).collect();
         Self {
             world,
             computer,
             issued,
+            by_license,
             file,
             unlock,
         }
@@ -296,10 +299,7 @@ impl<'w> Restoring<'w> {
         let mut came = 0;
         let snapshot = store.snapshot().expect("a snapshot");
         let each = snapshot.for_each(|stored| {
-            let original = self
-                .issued
-                .iter()
-                .find(|one| one.grant.license == stored.license());
+            let original = self.by_license.get(&stored.license());
             let original = original.expect("nobody issued what came");
             assert_eq!(
                 stored.as_bytes(),
@@ -316,6 +316,31 @@ impl<'w> Restoring<'w> {
             self.computer.lose_store();
         }
         came
+    }
+
+    /// Restores a copy of which this byte was altered, of a backup of any size; an error in words if that is not told, or
+    /// if other licenses come than verification promises.
+    pub fn check_promise(&self, flips: &Flips, at: usize, mask: u8) -> Result<(), String> {
+        let part = flips.part(at);
+        let bytes = flips.flipped(at, mask);
+        let promised = match flips.verify(&bytes).map(|report| report.verdict()) {
+            Ok(Verdict::Damaged { usable }) => usable as usize,
+            Ok(other) => return Err(format!("byte {at} ^ {mask:#04x} in the {part}: {other:?}")),
+            Err(_) => 0,
+        };
+        let (exit, told, came) = self.restore(&bytes);
+        let ends = match part {
+            "version" | "age header" => restored(part).0.contains(&exit),
+            _ if came == 0 => exit == 5 && names_place(&told, at),
+            // Only what no license lies in may leave everything done.
+            _ => (exit == 3 || exit == 0 && came == flips.len()) && names_place(&told, at),
+        };
+        if ends && came == promised {
+            return Ok(());
+        }
+        Err(format!(
+            "byte {at} ^ {mask:#04x} in the {part}: exit {exit}, {came} came of {promised} promised; {told}"
+        ))
     }
 
     /// Restores a copy of which this byte was altered, of a backup in one frame; an error in words if that is not told, or

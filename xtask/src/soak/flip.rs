@@ -1,5 +1,5 @@
-//! `cargo xtask soak flip`: every byte of a backup of 100 licenses altered, and random bytes of a large one, through the
-//! library and through the program. The work is done by an example of the testkit.
+//! `cargo xtask soak flip`: every byte of a backup of 100 licenses altered, and random bytes of a large one, plain and
+//! encrypted, through the library and through the program. The work is done by an example of the testkit.
 
 use anyhow::{Context as _, Result, bail};
 
@@ -13,6 +13,8 @@ pub struct Options {
     licenses: u32,
     /// Random bytes of it.
     bytes: u32,
+    /// How long copies of it are restored.
+    minutes: u32,
 }
 
 impl Options {
@@ -21,12 +23,14 @@ impl Options {
             every: 1,
             licenses: 100_000,
             bytes: 1_000,
+            minutes: 5,
         };
         for pair in words.chunks(2) {
             let field = match pair[0] {
                 "--every" => &mut options.every,
                 "--licenses" => &mut options.licenses,
                 "--bytes" => &mut options.bytes,
+                "--minutes" => &mut options.minutes,
                 other => bail!("soak flip doesn't know: {other}"),
             };
             let number = pair.get(1).and_then(|number| number.parse().ok());
@@ -47,10 +51,15 @@ pub fn flip(options: &Options) -> Result<bool> {
         every,
         licenses,
         bytes,
+        minutes,
     } = options;
     let program = target().join("release").join("keyferry");
     let run = "cargo run --release --quiet --package keyferry-testkit --example flip --";
-    Line::new(&format!("{run} {} {every} {licenses} {bytes}", program.display())).run()
+    Line::new(&format!(
+        "{run} {} {every} {licenses} {bytes} {minutes}",
+        program.display()
+    ))
+    .run()
 }
 
 #[cfg(test)]
@@ -63,6 +72,7 @@ mod tests {
             every: 1,
             licenses: 100_000,
             bytes: 1_000,
+            minutes: 5,
         };
         assert_eq!(Options::parse(&[]).expect("default"), all);
         let some = Options { every: 16, ..all };
@@ -71,6 +81,7 @@ mod tests {
             &["--every"][..],
             &["--every", "0"],
             &["--bytes", "x"],
+            &["--minutes", "0"],
             &["--all", "1"],
         ] {
             assert!(Options::parse(bad).is_err(), "{bad:?}");

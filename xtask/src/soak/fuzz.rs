@@ -40,7 +40,8 @@ pub fn fuzz(options: &Options) -> Result<bool> {
         .output()
         .context("`cargo fuzz list` failed")?;
     // The corpus is not kept in the repository: its seeds are the vectors.
-    let seeds = Line::new("cargo test --package keyferry-license --package keyferry-protocol corpus");
+    let crates = "--package keyferry-license --package keyferry-protocol --package keyferry-archive";
+    let seeds = Line::new(&format!("cargo test {crates} corpus"));
     if !seeds.env("KEYFERRY_WRITE_CORPUS", "1").run()? {
         bail!("the seeds can't be written");
     }
