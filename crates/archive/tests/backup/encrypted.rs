@@ -10,10 +10,8 @@ use keyferry_license::SealedKey;
 use proptest::prelude::*;
 
 use crate::damage;
-use crate::made::{Dice, backup, computer_secret, header, license};
-use crate::raw_age::{
-    IDENTITY, PASSPHRASE, WORK_FACTOR, around, chunks, encrypt, passphrase, protect, recipient,
-};
+use crate::made::{Dice, IDENTITY, PASSPHRASE, backup, computer_secret, header, license};
+use crate::raw_age::{WORK_FACTOR, around, chunks, encrypt, passphrase, protect, recipient};
 use crate::seen::{Seen, assert_part_of, encoded, open, read};
 
 const OURS: [u8; 32] = [0x42; 32];

@@ -7,6 +7,10 @@ use keyferry_license::{
 };
 
 pub const NOW: u64 = 1_790_000_000;
+/// Of all vectors with a passphrase.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// Of all vectors with recipients: thirty-two bytes of 0x42.
+pub const IDENTITY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 
 /// A small generator of bytes (xorshift64*): the same on every machine.
 pub struct Dice(u64);

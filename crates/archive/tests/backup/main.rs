@@ -2,6 +2,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod bodies;
+#[path = "../../../license/tests/license/changes.rs"]
+mod changes;
 mod crash;
 mod damage;
 mod encrypted;
@@ -15,5 +18,6 @@ mod raw;
 mod raw_age;
 mod roundtrip;
 mod seen;
+mod slice;
 mod vectors;
 mod verified;

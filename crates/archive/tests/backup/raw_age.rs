@@ -7,12 +7,9 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use hmac::{KeyInit as _, Mac};
 use x25519_dalek::{PublicKey, StaticSecret};
 
+use crate::made::PASSPHRASE;
 use crate::raw::trailer;
 
-/// Of all vectors with a passphrase.
-pub const PASSPHRASE: &str = "correct horse battery staple";
-/// Of all vectors with recipients: thirty-two bytes of 0x42.
-pub const IDENTITY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 /// Far below what is written: a vector has to be opened often.
 pub const WORK_FACTOR: u8 = 10;
 

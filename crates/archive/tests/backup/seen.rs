@@ -6,7 +6,7 @@ use keyferry_archive::{
     Damage, Encrypted, Error, FooterState, Item, Passphrase, Reader, Record, Tally, Unlock,
 };
 
-use crate::raw_age::{IDENTITY, PASSPHRASE};
+use crate::made::{IDENTITY, PASSPHRASE};
 
 /// A record of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +44,13 @@ pub fn unlock(encrypted: &Encrypted) -> Unlock {
     }
 }
 
-/// Reads all that can be read. What a fuzzer calls.
+/// Reads all that can be read.
 pub fn read(bytes: &[u8]) -> Result<Seen, Error> {
-    let mut reader = open(bytes)?;
+    read_open(&mut open(bytes)?)
+}
+
+/// The same of a backup that is open. What a fuzzer calls.
+pub fn read_open(reader: &mut Reader<Cursor<&[u8]>>) -> Result<Seen, Error> {
     let footer = reader.footer().clone();
     let mut damages = reader.findings().to_vec();
     let mut given = Vec::new();

@@ -10,10 +10,10 @@ use keyferry_archive::{
 use keyferry_license::{ContentKey, Grant, SealedKey, Sealer, Secret32, Verified};
 
 use crate::made::{
-    Dice, backup, computer_secret, document, grant, header, license, secret, unsigned_license,
+    Dice, PASSPHRASE, backup, computer_secret, document, grant, header, license, secret, unsigned_license,
 };
 use crate::raw::trailer;
-use crate::raw_age::{PASSPHRASE, around, encrypt, passphrase, recipient};
+use crate::raw_age::{around, encrypt, passphrase, recipient};
 use crate::seen::{open, unlock};
 
 /// Holds the return key, and keeps what it hears.
@@ -74,7 +74,7 @@ fn from_outside(bytes: &[u8]) -> Result<Report, Error> {
 }
 
 fn to_us() -> Encryption {
-    let identity: Identity = crate::raw_age::IDENTITY.parse().unwrap();
+    let identity: Identity = crate::made::IDENTITY.parse().unwrap();
     Encryption::Recipients(vec![identity.recipient()])
 }
 
