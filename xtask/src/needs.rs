@@ -97,7 +97,9 @@ const VALGRIND: Need = Need {
 };
 
 /// Everything that `cargo xtask test` needs.
-pub const FOR_TEST: &[Need] = &[RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG];
+pub const FOR_TEST: &[Need] = &[
+    RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND,
+];
 
 impl Need {
     pub fn is_there(&self) -> bool {
