@@ -1,7 +1,6 @@
 //! Files that the person named: small documents are read within a bound, and a file is written whole or not at all,
 //! never over another one unless that was asked for.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +79,7 @@ impl NewFile {
         if readers == Readers::Everybody {
             open_to_everybody(&mut builder);
         }
+        let path = &of_any_length(path);
         let file = builder
             .tempfile_in(folder_of(path))
             .map_err(|e| Failed::file("write", path, &e))?;
@@ -142,6 +142,15 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// On Windows a path of more than 260 characters has to be in the verbatim form, which std gives to its own calls only.
+fn of_any_length(path: &Path) -> PathBuf {
+    let long = || std::path::absolute(path).is_ok_and(|path| path.as_os_str().len() > 240);
+    match (std::fs::canonicalize(folder_of(path)), path.file_name()) {
+        (Ok(folder), Some(name)) if cfg!(windows) && long() => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
 #[cfg(unix)]
 fn open_to_everybody(builder: &mut tempfile::Builder<'_, '_>) {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -152,7 +161,7 @@ fn open_to_everybody(_: &mut tempfile::Builder<'_, '_>) {}
 
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(not(unix))]

@@ -2,11 +2,18 @@
 
 /// Of this process, in bytes.
 pub fn own_peak() -> Option<u64> {
-    parse(&std::fs::read_to_string("/proc/self/status").ok()?)
+    of("self")
 }
 
 /// Of another process, in bytes.
 pub fn peak_of(process: u32) -> Option<u64> {
+    of(&process.to_string())
+}
+
+fn of(process: &str) -> Option<u64> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
     parse(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }
 

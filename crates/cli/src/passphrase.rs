@@ -95,15 +95,8 @@ fn given(file: Option<&Path>, command: Option<&str>) -> Result<Option<Passphrase
 }
 
 fn from_command(command: &str) -> Result<Passphrase> {
-    let (shell, flag) = if cfg!(windows) {
-        ("cmd", "/C")
-    } else {
-        ("sh", "-c")
-    };
     let failed = |why: String| Failed::usage(format!("the passphrase command gave no passphrase: {why}"));
-    let started = Command::new(shell)
-        .arg(flag)
-        .arg(command)
+    let started = shell(command)
         .stdin(Stdio::inherit())
         .stdout(Stdio::piped())
         .spawn();
@@ -117,6 +110,26 @@ fn from_command(command: &str) -> Result<Passphrase> {
         return Err(failed(format!("it ended with {status}")));
     }
     passphrase(&line.map_err(|e| failed(plain(&e)))?).map_err(failed)
+}
+
+#[cfg(not(windows))]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    shell
+}
+
+/// cmd takes all that stands between the outermost quotes as it is; it knows no escaping.
+#[cfg(windows)]
+fn shell(command: &str) -> Command {
+    use std::os::windows::process::CommandExt as _;
+    let mut shell = Command::new("cmd");
+    shell
+        .arg("/D")
+        .arg("/S")
+        .arg("/C")
+        .raw_arg(format!("\"{command}\""));
+    shell
 }
 
 /// Asks for a new passphrase twice, or makes one.

@@ -136,13 +136,24 @@ pub fn key_id(id: &KeyId) -> String {
     format!("{id} ({})", id.to_uuid())
 }
 
-/// Text from outside as one argument of a shell, for commands to be copied.
+/// Text from outside as one argument of this system's shell, for commands to be copied.
 pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    quoted_for(cfg!(windows), text)
+}
+
+/// Windows: as cmd and PowerShell both take it.
+fn quoted_for(windows: bool, text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
+    let plain = |c: char| plain(c) || c == if windows { '\\' } else { '%' };
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    format!("'{}'", keyferry_license::printable(text).replace('\'', r"'\''"))
+    let shown = keyferry_license::printable(text);
+    if windows {
+        format!("\"{}\"", shown.replace('"', "\\\""))
+    } else {
+        format!("'{}'", shown.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -170,8 +181,13 @@ mod tests {
 
     #[test]
     fn a_copied_command_is_one_argument() {
-        assert_eq!(quoted("/media/stick"), "/media/stick");
-        assert_eq!(quoted("it's; rm"), r"'it'\''s; rm'");
-        assert_eq!(quoted(""), "''");
+        let (unix, windows) = (|text| quoted_for(false, text), |text| quoted_for(true, text));
+        assert_eq!(unix("/media/stick"), "/media/stick");
+        assert_eq!(unix("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(unix(""), "''");
+        assert_eq!(unix(r"E:\stick"), r"'E:\stick'");
+        assert_eq!(windows(r"E:\stick"), r"E:\stick");
+        assert_eq!(windows(r"E:\my stick"), "\"E:\\my stick\"");
+        assert_eq!(windows("%TEMP%"), "\"%TEMP%\"");
     }
 }

@@ -1,6 +1,6 @@
 //! The service's own keys and its card: two files in its folder, apart from the ledger.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -208,7 +208,7 @@ fn write_temporary(dir: &Path, path: &Path, text: &[u8], mode: u32) -> Result<Pa
 
 #[cfg(unix)]
 fn sync_folder(dir: &Path) -> Result<()> {
-    let synced = File::open(dir).and_then(|folder| folder.sync_all());
+    let synced = fs::File::open(dir).and_then(|folder| folder.sync_all());
     synced.map_err(Error::file("write", dir))
 }
 

@@ -253,6 +253,7 @@ pub(crate) fn unix_now() -> u64 {
 
 pub(crate) fn make_folder(dir: &std::path::Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
+    builder.recursive(false);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(dir) {

@@ -93,7 +93,10 @@ fn sync_folder_of(path: &Path) -> Result<()> {
     synced.map_err(Error::io("sync", folder))
 }
 
-#[cfg(not(unix))]
-fn sync_folder_of(_: &Path) -> Result<()> {
-    Ok(())
+/// Windows can't sync a folder. Syncing the file under its new name makes NTFS write its journal, the name included.
+#[cfg(windows)]
+fn sync_folder_of(path: &Path) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path);
+    file.and_then(|file| file.sync_all())
+        .map_err(Error::io("sync", path))
 }

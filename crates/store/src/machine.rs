@@ -108,46 +108,46 @@ mod system {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
 mod system {
-    //! macOS and Windows: asked through a program of the system, by its full path.
+    //! Windows: MachineGuid, which the installation of Windows makes. 32-bit programs ask for the same one.
+    use std::path::PathBuf;
+
+    use known_folders::{KnownFolder, get_known_folder_path};
+    use windows_registry::LOCAL_MACHINE;
+
+    pub fn identity() -> Option<String> {
+        let mut options = LOCAL_MACHINE.options();
+        let key = options.read().wow64_64().open(r"SOFTWARE\Microsoft\Cryptography");
+        let id = key.and_then(|key| key.get_string("MachineGuid")).ok()?;
+        (id.len() == 36).then(|| id.to_ascii_lowercase())
+    }
+
+    pub fn state_folder() -> Option<PathBuf> {
+        get_known_folder_path(KnownFolder::ProgramData).map(|folder| folder.join("Keyferry"))
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
+mod system {
+    //! macOS: asked through a program of the system, by its full path.
     use std::path::PathBuf;
     use std::process::Command;
 
     pub fn identity() -> Option<String> {
-        let (program, arguments, name): (_, &[&str], _) = if cfg!(target_os = "macos") {
-            let arguments = &["-rd1", "-c", "IOPlatformExpertDevice"];
-            ("/usr/sbin/ioreg", arguments, "IOPlatformUUID")
-        } else if cfg!(windows) {
-            let key = r"HKLM\SOFTWARE\Microsoft\Cryptography";
-            let program = r"C:\Windows\System32\reg.exe";
-            return value_of(
-                program,
-                &["query", key, "/v", "MachineGuid", "/reg:64"],
-                "MachineGuid",
-            );
-        } else {
+        if !cfg!(target_os = "macos") {
             return None;
-        };
-        value_of(program, arguments, name)
-    }
-
-    /// The last word of the line that has the name, without quotes: a UUID.
-    fn value_of(program: &str, arguments: &[&str], name: &str) -> Option<String> {
-        let output = Command::new(program).args(arguments).output().ok()?;
+        }
+        let arguments = ["-rd1", "-c", "IOPlatformExpertDevice"];
+        let output = Command::new("/usr/sbin/ioreg").args(arguments).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text.lines().find(|line| line.contains(name))?;
+        let line = text.lines().find(|line| line.contains("IOPlatformUUID"))?;
         let value = line.split_whitespace().last()?.trim_matches('"');
         (value.len() == 36).then(|| value.to_ascii_lowercase())
     }
 
     pub fn state_folder() -> Option<PathBuf> {
-        let folder = if cfg!(windows) {
-            r"C:\ProgramData\Keyferry"
-        } else {
-            "/var/db/keyferry"
-        };
-        Some(folder.into())
+        Some(PathBuf::from("/var/db/keyferry"))
     }
 }
 

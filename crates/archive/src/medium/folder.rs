@@ -104,7 +104,8 @@ impl Medium for FolderMedium {
         }
     }
 
-    #[cfg(not(unix))]
+    /// Windows has no way to sync a folder; NTFS journals its names.
+    #[cfg(windows)]
     fn sync_folder(&self) -> io::Result<()> {
         Ok(())
     }
@@ -200,7 +201,13 @@ fn bears_name(file: &File, path: &Path) -> io::Result<bool> {
     Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
 }
 
-#[cfg(not(unix))]
-fn bears_name(_: &File, path: &Path) -> io::Result<bool> {
-    fs::exists(path)
+#[cfg(windows)]
+fn bears_name(file: &File, path: &Path) -> io::Result<bool> {
+    let named = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        named => named?,
+    };
+    let number =
+        |file| winapi_util::file::information(file).map(|of| (of.volume_serial_number(), of.file_index()));
+    Ok(number(file)? == number(&named)?)
 }

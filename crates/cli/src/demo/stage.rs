@@ -154,19 +154,9 @@ impl<'a> Stage<'a> {
     }
 
     fn show(&self, args: &[&str], input: Option<&str>) {
-        let words: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
+        let words: Vec<String> = args.iter().map(|arg| crate::words::quoted(arg)).collect();
         let input = input.map(|name| format!(" < {name}")).unwrap_or_default();
         self.say(format_args!("  $ keyferry {}{input}", words.join(" ")));
-    }
-}
-
-/// As a shell takes it.
-fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        arg.to_owned()
-    } else {
-        format!("'{}'", arg.replace('\'', r"'\''"))
     }
 }
 
@@ -183,10 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_can_be_pasted() {
-        assert_eq!(quoted("stick"), "stick");
-        assert_eq!(quoted("Old laptop"), "'Old laptop'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
+    fn the_subcommand_stands_after_the_home() {
         assert_eq!(subcommand(&["--home", "x", "restore", "stick"]), "restore");
         assert_eq!(subcommand(&["serve"]), "serve");
     }

@@ -64,9 +64,24 @@ pub fn open_snapshot(path: &Path) -> Result<Connection> {
 
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed(path))?;
+    let connection = open_file(path, flags).map_err(failed(path))?;
     connection.busy_timeout(PATIENCE).map_err(failed(path))?;
     Ok(connection)
+}
+
+#[cfg(not(windows))]
+fn open_file(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, flags)
+}
+
+/// SQLite itself takes a path of more than 260 characters in the verbatim form only (`\\?\C:\…`), and with this VFS.
+#[cfg(windows)]
+fn open_file(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let long = std::path::absolute(path).is_ok_and(|path| path.as_os_str().len() > 240);
+    match std::fs::canonicalize(path) {
+        Ok(verbatim) if long => Connection::open_with_flags_and_vfs(verbatim, flags, c"win32-longpath"),
+        _ => Connection::open_with_flags(path, flags),
+    }
 }
 
 /// Brings an older or empty store to the current schema. `birth` is asked for the first row of an empty one, inside
