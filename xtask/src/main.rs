@@ -7,6 +7,7 @@ mod needs;
 mod run;
 mod soak;
 mod test;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ const USAGE: &str = "\
 usage: cargo xtask <chore>
 
   test                        install what the suites need, then check and test everything
+  windows                     build for Windows and test under Wine, as the second stage of `test` does
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test::test(),
+        ["windows"] => windows::windows(),
         ["bench"] => bench::bench(1_000_000),
         ["bench", largest] => match largest.parse() {
             Ok(largest) => bench::bench(largest),

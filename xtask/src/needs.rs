@@ -96,7 +96,45 @@ const VALGRIND: Need = Need {
     what_for: "memory that programs in C++ lose by the library",
 };
 
-/// Everything that `cargo xtask test` needs.
+const DEBIAN_CARGO: Need = Need {
+    name: "Debian's cargo",
+    probe: "/usr/bin/cargo --version",
+    source: Source::Package("cargo-web"),
+    what_for: "the Windows stage",
+};
+
+const DEBIAN_RUST: Need = Need {
+    name: "Debian's rustc",
+    probe: "/usr/bin/rustc --version",
+    source: Source::Package("rustc-web"),
+    ..DEBIAN_CARGO
+};
+
+const RUST_SOURCES: Need = Need {
+    name: "sources of Rust's standard library",
+    probe: "test -f /usr/lib/rustlib/src/rust/library/std/Cargo.toml",
+    source: Source::Package("rust-web-src"),
+    ..DEBIAN_CARGO
+};
+
+const MINGW_64: Need = Need {
+    name: "x86_64-w64-mingw32-g++-posix",
+    probe: "x86_64-w64-mingw32-g++-posix --version",
+    source: Source::Package("g++-mingw-w64-x86-64-posix"),
+    ..DEBIAN_CARGO
+};
+
+const WINE: Need = Need {
+    name: "wine64",
+    probe: "test -x /usr/lib/wine/wine64",
+    source: Source::Package("wine64"),
+    ..DEBIAN_CARGO
+};
+
+/// Everything that `cargo xtask windows` needs, the second stage.
+pub const FOR_WINDOWS: &[Need] = &[DEBIAN_CARGO, DEBIAN_RUST, RUST_SOURCES, MINGW_64, WINE];
+
+/// Everything that `cargo xtask test` needs for its first stage.
 pub const FOR_TEST: &[Need] = &[
     RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND,
 ];

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::needs::{self, CARGO_DENY, CLIPPY, Need, RUSTFMT};
 use crate::run::{Line, target};
+use crate::windows;
 
 /// Names the file to which tests append what they left out, one line each (`keyferry_testkit::left_out`).
 const LEFT_OUT: &str = "KEYFERRY_LEFT_OUT";
@@ -16,9 +17,13 @@ const LEFT_OUT: &str = "KEYFERRY_LEFT_OUT";
 /// `true` when everything passed and nothing had to be there that wasn't.
 pub fn test() -> Result<bool> {
     let mut left_out = needs::provide(needs::FOR_TEST)?;
+    left_out.extend(needs::provide(needs::FOR_WINDOWS)?);
     let notes = target().join(format!("left-out-{}", std::process::id()));
     fs::create_dir_all(target()).with_context(|| format!("can't make {}", target().display()))?;
-    let failed = run_all(&notes)?;
+    let mut failed = run_all(&notes)?;
+    if windows::is_possible() {
+        failed.extend(windows::failures()?);
+    }
     left_out.extend(take_notes(&notes)?);
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     Ok(report(&failed, &left_out, strict))
