@@ -26,6 +26,8 @@ pub unsafe extern "system" fn WMCreateBackupRestorer(
         }
         // SAFETY: it is not null, and the caller lets it be written.
         unsafe { backup.write_unaligned(std::ptr::null_mut()) };
+        #[cfg(windows)]
+        crate::windows::stay_loaded();
         let object: IWMLicenseBackup = ComObject::new(BackupRestorer::default()).into_interface();
         // SAFETY: as above; the reference goes over to the caller.
         unsafe { backup.write_unaligned(windows_core::Interface::into_raw(object)) };

@@ -20,5 +20,7 @@ mod object;
 mod properties;
 mod sink;
 mod text;
+#[cfg(windows)]
+mod windows;
 
 pub use exports::WMCreateBackupRestorer;

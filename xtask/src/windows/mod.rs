@@ -2,6 +2,7 @@
 //! differs on Windows, and the recipe in words, stands in `docs/windows.md`.
 
 mod build;
+mod library;
 mod tries;
 mod wine;
 
@@ -19,6 +20,14 @@ const TRIES: [Try; 3] = [
     ("the demo ends as on this system", tries::demo),
     ("a trip between this system and Windows", tries::trip),
     ("long names, and letters of any language", tries::names),
+];
+
+/// The same for the shared library.
+type LibraryTry = (&'static str, fn(&tries::Place, &library::Client) -> Result<()>);
+
+const LIBRARY_TRIES: [LibraryTry; 2] = [
+    ("the library answers as its contract says", library::contract),
+    ("the library tells what the transcripts say", library::transcripts),
 ];
 
 /// The chore by itself: installs what it may, then does everything.
@@ -47,14 +56,25 @@ pub fn failures() -> Result<Vec<String>> {
     let place = tries::Place::new(wine, windows.join("keyferry.exe"), here.join("keyferry"))?;
     let mut failed = Vec::new();
     for (name, attempt) in TRIES {
-        println!("\n==> under Wine: {name}");
-        match attempt(&place) {
-            Ok(()) => println!("    done"),
-            Err(error) => {
-                println!("    FAILED: {error:#}");
-                failed.push(format!("cargo xtask windows: {name}"));
+        judge(name, attempt(&place), &mut failed);
+    }
+    match library::Client::build(&X86_64) {
+        Ok(client) => {
+            for (name, attempt) in LIBRARY_TRIES {
+                judge(name, attempt(&place, &client), &mut failed);
             }
         }
+        Err(error) => judge("the library and its client", Err(error), &mut failed),
     }
     Ok(failed)
+}
+
+fn judge(name: &str, tried: Result<()>, failed: &mut Vec<String>) {
+    match tried {
+        Ok(()) => println!("==> under Wine: {name}: done"),
+        Err(error) => {
+            println!("==> under Wine: {name}: FAILED: {error:#}");
+            failed.push(format!("cargo xtask windows: {name}"));
+        }
+    }
 }

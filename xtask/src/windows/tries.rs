@@ -90,7 +90,7 @@ pub fn names(place: &Place) -> Result<()> {
 }
 
 /// From an old computer under Wine to a new one under Wine, and to another one here.
-struct Trip {
+pub struct Trip {
     /// Where issuer, service and documents lie.
     folder: PathBuf,
     /// Where the computers lie.
@@ -101,34 +101,25 @@ struct Trip {
 }
 
 impl Trip {
+    /// All in one folder, but for the stick.
+    pub fn in_folder(folder: &Path, stick: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            homes: folder.to_owned(),
+            stick: stick.to_owned(),
+            stick_there: wine::path(stick),
+        }
+    }
+
     fn make(&self, place: &Place) -> Result<()> {
         let issuer = self.open_issuer(place)?;
         let service = Serving::start(place.here(), &self.folder)?;
+        let license = self.receive(place, &issuer)?;
         let (old, new) = (
             wine::path(&self.homes.join("old")),
             wine::path(&self.homes.join("new")),
         );
         let there = |args: &[&str]| succeed(place.windows()?, args);
-        there(&["--home", &old, "computer", "name", "Altes Gerät, старый"])?;
-        let card = self.homes.join("old.card");
-        there(&["--home", &old, "computer", "card", "-o", &wine::path(&card)])?;
-        let license = self.issue(place, &card)?;
-        let issuer_card = wine::path(&self.folder.join("issuer/issuer.card"));
-        there(&[
-            "--home",
-            &old,
-            "trust",
-            "add",
-            &issuer_card,
-            "--thumbprint",
-            &issuer,
-        ])?;
-        there(&[
-            "--home",
-            &old,
-            "import",
-            &wine::path(&self.folder.join("bought.license")),
-        ])?;
         let passphrase = self.homes.join("pass phrase.txt");
         fs::write(&passphrase, "eight words, & a quote\r\n").context("can't write the passphrase")?;
         let command = format!("type \"{}\"", wine::path(&passphrase));
@@ -174,8 +165,35 @@ impl Trip {
         Ok(())
     }
 
+    /// A new computer under Wine, `old`, with one license of this issuer; the service is there by now.
+    pub fn receive(&self, place: &Place, issuer: &str) -> Result<Issued> {
+        let old = wine::path(&self.homes.join("old"));
+        let there = |args: &[&str]| succeed(place.windows()?, args);
+        there(&["--home", &old, "computer", "name", "Altes Gerät, старый"])?;
+        let card = self.homes.join("old.card");
+        there(&["--home", &old, "computer", "card", "-o", &wine::path(&card)])?;
+        let license = self.issue(place, &card)?;
+        let issuer_card = wine::path(&self.folder.join("issuer/issuer.card"));
+        there(&[
+            "--home",
+            &old,
+            "trust",
+            "add",
+            &issuer_card,
+            "--thumbprint",
+            issuer,
+        ])?;
+        there(&[
+            "--home",
+            &old,
+            "import",
+            &wine::path(&self.folder.join("bought.license")),
+        ])?;
+        Ok(license)
+    }
+
     /// Returns the issuer's thumbprint.
-    fn open_issuer(&self, place: &Place) -> Result<String> {
+    pub fn open_issuer(&self, place: &Place) -> Result<String> {
         let folder = self.folder.join("issuer").display().to_string();
         succeed(
             place.here(),
@@ -234,7 +252,7 @@ impl Trip {
 }
 
 /// A license as its issuer knows it.
-struct Issued {
+pub struct Issued {
     key_id: String,
     key: String,
 }
@@ -253,10 +271,10 @@ impl Issued {
 }
 
 /// A service; it ends when this is dropped.
-struct Serving(Child);
+pub struct Serving(Child);
 
 impl Serving {
-    fn start(mut program: Command, folder: &Path) -> Result<Self> {
+    pub fn start(mut program: Command, folder: &Path) -> Result<Self> {
         let file = |name: &str| folder.join(name).display().to_string();
         program
             .args([
@@ -305,19 +323,24 @@ impl Place {
         })
     }
 
-    fn here(&self) -> Command {
+    pub fn here(&self) -> Command {
         let mut command = Command::new(&self.here);
         command.env_remove("KEYFERRY_HOME").stdin(Stdio::null());
         command
     }
 
-    fn windows(&self) -> Result<Command> {
+    pub fn windows(&self) -> Result<Command> {
         let mut command = self.wine.program(&self.windows)?;
         command.env_remove("KEYFERRY_HOME");
         Ok(command)
     }
 
-    fn new_folder(&self, name: &str) -> Result<PathBuf> {
+    /// Another program for Windows.
+    pub fn program(&self, program: &Path) -> Result<Command> {
+        self.wine.program(program)
+    }
+
+    pub fn new_folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
         Ok(folder)
@@ -325,7 +348,7 @@ impl Place {
 }
 
 /// Runs the program to its good end; returns its last line.
-fn succeed(program: Command, args: &[&str]) -> Result<Value> {
+pub fn succeed(program: Command, args: &[&str]) -> Result<Value> {
     lines(program, args)?.pop().context("it said nothing")
 }
 

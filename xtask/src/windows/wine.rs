@@ -13,8 +13,8 @@ use crate::run::{Line, root};
 const WINE: &str = "/usr/lib/wine/wine64";
 const SERVER: &str = "/usr/lib/wine/wineserver64";
 
-/// Our own `wmvcore.dll`, never Wine's; nothing of .NET and of HTML, which Wine would offer to download.
-const OVERRIDES: &str = "wmvcore=n;mscoree,mshtml=";
+/// Our own `wmvcore.dll` where it lies beside a program; Wine's by its full path alone. Nothing of .NET and of HTML, which Wine would offer to download.
+const OVERRIDES: &str = "wmvcore=n,b;mscoree,mshtml=";
 
 /// A Windows that Wine plays.
 pub struct Wine {

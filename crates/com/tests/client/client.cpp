@@ -213,6 +213,9 @@ static int run(const Words &words) {
     else if (words[0] == "reentrance") reentrance(rest);
     else if (words[0] == "endurance") endurance(rest);
     else if (words[0] == "threads") threads(rest);
+#ifdef _WIN32
+    else if (words[0] == "forwards") forwards(rest);
+#endif
     else return 2;
     std::printf("done\n");
     return 0;

@@ -95,5 +95,8 @@ void contract(const Words &words);
 void reentrance(const Words &words);
 void endurance(const Words &words);
 void threads(const Words &words);
+#ifdef _WIN32
+void forwards(const Words &words);
+#endif
 
 #endif

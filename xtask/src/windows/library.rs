@@ -1,0 +1,169 @@
+//! The shared library under Wine: placed beside a program as `wmvcore.dll`, it is used by the client of
+//! `crates/com/tests/client`, which is compiled with MinGW's own `wmsdkidl.h`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::build::{self, Triple};
+use super::tries::{Place, Serving, Trip, succeed};
+use super::wine;
+use crate::run::{Line, root};
+
+/// MinGW's tools for programs of 64 bits.
+const TOOLS: &str = "x86_64-w64-mingw32";
+/// The sources of the client.
+const SOURCES: [&str; 4] = ["client.cpp", "contract.cpp", "forwards.cpp", "lifetime.cpp"];
+
+/// What the client is linked with, to find the library beside it as wmvcore.dll.
+const IMPORTS: &str = "LIBRARY wmvcore.dll
+EXPORTS
+    WMCreateBackupRestorer
+    WMCreateProfileManager
+    WMCreateReader
+";
+
+/// A client in a folder with the library beside it.
+pub struct Client {
+    program: PathBuf,
+}
+
+impl Client {
+    /// Builds both.
+    pub fn build(triple: &Triple) -> Result<Self> {
+        let built = build::package("keyferry-com", triple)?;
+        let built = built.context("keyferry_com.dll doesn't build")?;
+        let folder = build::folder().join("client").join(triple.name);
+        fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+        fs::copy(built.join("keyferry_com.dll"), folder.join("wmvcore.dll"))
+            .context("can't place the library beside the client")?;
+        let import = folder.join("libwmvcore.dll.a");
+        let crate_folder = root().join("crates/com");
+        let definitions = folder.join("wmvcore.def");
+        fs::write(&definitions, IMPORTS).context("can't write the definitions")?;
+        let line = format!(
+            "{}-dlltool -d {} -l {}",
+            TOOLS,
+            definitions.display(),
+            import.display()
+        );
+        ensure!(Line::new(&line).run()?, "the import library isn't made");
+        let program = folder.join("client.exe");
+        let sources = SOURCES.map(|name| crate_folder.join("tests/client").join(name).display().to_string());
+        let line = format!(
+            "{}-g++-posix -std=c++11 -Wall -Wextra -Werror -static -I {} {} -o {} -L {} -l:libwmvcore.dll.a -luuid",
+            TOOLS,
+            crate_folder.join("include").display(),
+            sources.join(" "),
+            program.display(),
+            folder.display()
+        );
+        ensure!(Line::new(&line).run()?, "the client doesn't build");
+        Ok(Self { program })
+    }
+
+    /// Runs a scenario to its good end; returns what it printed before its last line.
+    fn told(&self, place: &Place, words: &[&str]) -> Result<Vec<String>> {
+        let output = place.program(&self.program)?.args(words).output();
+        let output = output.context("the client doesn't start")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success(),
+            "{words:?} ended with {}: {said}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+        ensure!(
+            lines.pop().as_deref() == Some("done"),
+            "{words:?} broke off: {said}"
+        );
+        Ok(lines)
+    }
+}
+
+/// What needs no service: identity, properties, wrong arguments, references, reentrance, threads.
+pub fn contract(place: &Place, client: &Client) -> Result<()> {
+    let folder = place.new_folder("contract")?;
+    for scenario in ["contract", "reentrance", "threads", "forwards"] {
+        let stick = folder.join(format!("stick of {scenario}"));
+        fs::create_dir(&stick).context("can't make the stick")?;
+        let home = wine::path(&folder.join(format!("home of {scenario}")));
+        client.told(place, &[scenario, &home, &wine::path(&stick)])?;
+    }
+    Ok(())
+}
+
+/// Backed up and restored by the client, through a service that runs here: the golden transcripts.
+pub fn transcripts(place: &Place, client: &Client) -> Result<()> {
+    let folder = place.new_folder("transcripts")?;
+    let stick = folder.join("Stick für Müller 日本 🎵");
+    fs::create_dir(&stick).context("can't make the stick")?;
+    let trip = Trip::in_folder(&folder, &stick);
+    let issuer = trip.open_issuer(place)?;
+    let service = Serving::start(place.here(), &folder)?;
+    trip.receive(place, &issuer)?;
+    let backup = |flags: &str, cancel: &str| {
+        let store = format!("Keyferry.Store={}", wine::path(&folder.join("old")));
+        let path = format!("BackupPath={}", wine::path(&stick));
+        client.told(place, &["backup", flags, cancel, "-", &store, &path])
+    };
+    let restore = |name: &str, flags: &str, cancel: &str| {
+        let store = format!("Keyferry.Store={}", wine::path(&folder.join(name)));
+        let (path, trust) = (
+            format!("RestorePath={}", wine::path(&stick)),
+            format!("Keyferry.Trust={issuer}"),
+        );
+        client.told(place, &["restore", flags, cancel, "-", &store, &path, &trust])
+    };
+    same(&backup("0", "-")?, "backup")?;
+    same(&backup("0", "-")?, "backup-exists")?;
+    same(&restore("second", "0", "-")?, "restore-needs-consent")?;
+    same(&restore("second", "2", "21")?, "restore-canceled")?;
+    same(&restore("second", "0", "-")?, "restore-individualized-before")?;
+    same(&restore("second", "0", "-")?, "restore-already-here")?;
+    for name in ["third", "fourth"] {
+        same(&restore(name, "2", "-")?, "restore-individualizes")?;
+    }
+    let refused = restore("fifth", "2", "-")?;
+    same(&refused, "restore-limit")?;
+    ensure!(
+        refused.iter().any(|line| line.contains("/refusals/")),
+        "the refusal has no page: {refused:?}"
+    );
+    drop(service);
+    same(&restore("sixth", "2", "-")?, "restore-service-down")?;
+    let shown = succeed(
+        place.windows()?,
+        &["--home", &wine::path(&folder.join("third")), "list"],
+    )?;
+    ensure!(
+        shown["licenses"] == 1,
+        "the third computer holds one license: {shown}"
+    );
+    Ok(())
+}
+
+/// Compares with a golden transcript: status, number and HRESULT of each line. The license here may leave, so what the
+/// transcript says of those that stay is left out.
+fn same(told: &[String], name: &str) -> Result<()> {
+    let file = root().join(format!("testdata/events/{name}.txt"));
+    let golden = fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+    let golden: Vec<String> = golden
+        .lines()
+        .filter(|line| {
+            !["#", "exit ", "RESTRICTED_LICENSE"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        })
+        .map(start)
+        .collect();
+    let told: Vec<String> = told.iter().map(|line| start(line)).collect();
+    ensure!(told == golden, "{name}: it told {told:?} instead of {golden:?}");
+    Ok(())
+}
+
+fn start(line: &str) -> String {
+    line.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
