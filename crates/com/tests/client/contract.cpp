@@ -181,6 +181,9 @@ static void wrong_values() {
     CHECK_HR(set_bytes(properties, "backuppath", text, 6), E_INVALIDARG);
     for (size_t length : {0, 1, 2, 3, 4, 5}) CHECK_HR(set_bytes(properties, "BackupPath", text, length), E_INVALIDARG);
     CHECK_HR(set_bytes(properties, "BackupPath", text, 6), S_OK);
+    // An odd length is refused, also where a terminator stands before the odd byte.
+    const WCHAR more[] = {'/', 'a', 0, 0};
+    CHECK_HR(set_bytes(properties, "BackupPath", more, 7), E_INVALIDARG);
     const WCHAR ends_twice[] = {'a', 0, 'b', 0};
     CHECK_HR(set_bytes(properties, "BackupPath", ends_twice, 8), E_INVALIDARG);
     const WCHAR halves[][2] = {{static_cast<WCHAR>(0xD83C), 0}, {static_cast<WCHAR>(0xDFB5), 0}};
