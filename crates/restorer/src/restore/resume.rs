@@ -2,7 +2,7 @@
 //! slots and rows. What comes is stored with its receipt, as if the answer had come then.
 
 use keyferry_license::{Grant, Verified};
-use keyferry_protocol::{SignedRequest, check_answer, kind};
+use keyferry_protocol::{ProblemCode, SignedRequest, check_answer, kind};
 use keyferry_store::OutboxEntry;
 
 use super::answer::asked;
@@ -34,7 +34,7 @@ pub(crate) fn resume(contact: &mut Contact<'_>) -> Result<()> {
         };
         match again(contact, &entry) {
             Ok(()) => {}
-            Err(error @ (Error::Store(_) | Error::Canceled | Error::Transport(_))) => return Err(error),
+            Err(error) if may_be_answered_later(&error) => return Err(error),
             Err(error) => {
                 contact.store.outbox_remove(&id)?;
                 contact.warn(format!("an interrupted restore could not be taken up: {error}"));
@@ -42,6 +42,18 @@ pub(crate) fn resume(contact: &mut Contact<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Then the request stays: it may also be on its way by file.
+fn may_be_answered_later(error: &Error) -> bool {
+    let busy = matches!(
+        error,
+        Error::Problem {
+            code: ProblemCode::Busy,
+            ..
+        }
+    );
+    busy || matches!(error, Error::Store(_) | Error::Canceled | Error::Transport(_))
 }
 
 fn again(contact: &mut Contact<'_>, entry: &OutboxEntry) -> Result<()> {

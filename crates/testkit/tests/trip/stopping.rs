@@ -10,7 +10,7 @@ use keyferry::{
     BackupOptions, BackupReport, Events, Failure, Outcome, RestoreReport, Restorer, Silent, Status,
     Transport, TransportError,
 };
-use keyferry_protocol::kind;
+use keyferry_protocol::{Answer, ProblemCode, kind};
 use keyferry_testkit::{
     Bent, Computer, Direct, Ended, Fault, Issued, Recorder, Seen, World, files_below, kind_of,
 };
@@ -403,6 +403,10 @@ fn a_restore_that_died_is_taken_up_with_the_same_request() {
         (died.opens(&issued), died.store().pending(None).unwrap().len()),
         (0, 1)
     );
+    let busy = Answer::problem(ProblemCode::Busy, "later", Some(1)).encode();
+    let turned_away = died.restore(world.refused(&stick), world.bent(Fault::Answers(busy)));
+    assert_eq!(turned_away.failure(), Some(Failure::ServiceBusy));
+    assert_eq!(died.store().pending(None).unwrap().len(), 1, "it waits on");
     let direct = world.direct();
     let ended = died.restore(world.refused(&stick), direct.clone());
     assert_eq!((ended.failure(), died.opens(&issued)), (None, 3));
