@@ -124,6 +124,13 @@ const MINGW_64: Need = Need {
     ..DEBIAN_CARGO
 };
 
+const MINGW_32: Need = Need {
+    name: "i686-w64-mingw32-g++-posix",
+    probe: "i686-w64-mingw32-g++-posix --version",
+    source: Source::Package("g++-mingw-w64-i686-posix"),
+    what_for: "the Windows stage for 32 bits",
+};
+
 const WINE: Need = Need {
     name: "wine64",
     probe: "test -x /usr/lib/wine/wine64",
@@ -133,6 +140,9 @@ const WINE: Need = Need {
 
 /// Everything that `cargo xtask windows` needs, the second stage.
 pub const FOR_WINDOWS: &[Need] = &[DEBIAN_CARGO, DEBIAN_RUST, RUST_SOURCES, MINGW_64, WINE];
+
+/// What it needs in addition for programs of 32 bits.
+pub const FOR_WINDOWS_32: &[Need] = &[MINGW_32];
 
 /// Everything that `cargo xtask test` needs for its first stage.
 pub const FOR_TEST: &[Need] = &[

@@ -23,6 +23,7 @@ pub fn target() -> PathBuf {
 pub struct Line {
     environment: Vec<(&'static str, String)>,
     words: Vec<String>,
+    folder: PathBuf,
 }
 
 impl Line {
@@ -31,7 +32,14 @@ impl Line {
         Self {
             environment: Vec::new(),
             words: text.split(' ').map(str::to_owned).collect(),
+            folder: root().to_owned(),
         }
+    }
+
+    /// To be run there instead of at the root of the repository.
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.folder);
+        self
     }
 
     pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -68,7 +76,7 @@ impl Line {
         let mut command = Command::new(&self.words[0]);
         command
             .args(&self.words[1..])
-            .current_dir(root())
+            .current_dir(&self.folder)
             .stdin(Stdio::null());
         // What `cargo run` says of this program: build scripts that look at it would run anew, and all that needs them.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_program(name)) {
@@ -86,6 +94,9 @@ fn is_of_this_program(name: &OsStr) -> bool {
 
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.folder != root() {
+            write!(f, "cd {} && ", self.folder.display())?;
+        }
         for (name, value) in &self.environment {
             if value.contains(' ') {
                 write!(f, "{name}='{value}' ")?;
@@ -110,6 +121,8 @@ mod tests {
             line.to_string(),
             "RUSTDOCFLAGS='-D warnings' LANG=C cargo doc --no-deps"
         );
+        let elsewhere = Line::new("ls").in_folder("/tmp".as_ref());
+        assert_eq!(elsewhere.to_string(), "cd /tmp && ls");
     }
 
     #[test]

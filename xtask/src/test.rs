@@ -17,13 +17,11 @@ const LEFT_OUT: &str = "KEYFERRY_LEFT_OUT";
 /// `true` when everything passed and nothing had to be there that wasn't.
 pub fn test() -> Result<bool> {
     let mut left_out = needs::provide(needs::FOR_TEST)?;
-    left_out.extend(needs::provide(needs::FOR_WINDOWS)?);
+    left_out.extend(windows::provide()?);
     let notes = target().join(format!("left-out-{}", std::process::id()));
     fs::create_dir_all(target()).with_context(|| format!("can't make {}", target().display()))?;
     let mut failed = run_all(&notes)?;
-    if windows::is_possible() {
-        failed.extend(windows::failures()?);
-    }
+    failed.extend(windows::failures(&mut left_out)?);
     left_out.extend(take_notes(&notes)?);
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     Ok(report(&failed, &left_out, strict))

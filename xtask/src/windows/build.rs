@@ -10,16 +10,30 @@ use crate::run::{Line, target};
 /// A kind of Windows.
 pub struct Triple {
     pub name: &'static str,
+    /// What the names of MinGW's tools for it begin with.
+    pub tools: &'static str,
     /// The variable with the flags of rustc for this triple alone.
     flags: &'static str,
+    /// Does a C++ compiler ask its linker for `name@bytes`, as the `stdcall` of 32 bits has it?
+    pub decorates: bool,
     /// Does the linker ask for the objects that begin and end each program (`rsbegin.o`, `rsend.o`)?
     begins_and_ends: bool,
 }
 
 pub const X86_64: Triple = Triple {
     name: "x86_64-pc-windows-gnu",
+    tools: "x86_64-w64-mingw32",
     flags: "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUSTFLAGS",
+    decorates: false,
     begins_and_ends: false,
+};
+
+pub const I686: Triple = Triple {
+    name: "i686-pc-windows-gnu",
+    tools: "i686-w64-mingw32",
+    flags: "CARGO_TARGET_I686_PC_WINDOWS_GNU_RUSTFLAGS",
+    decorates: true,
+    begins_and_ends: true,
 };
 
 /// Where Debian keeps the sources of the standard library.

@@ -2,36 +2,33 @@
 //! `crates/com/tests/client`, which is compiled with MinGW's own `wmsdkidl.h`.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::build::{self, Triple};
 use super::tries::{Place, Serving, Trip, succeed};
-use super::wine;
+use super::wine::{self, Program};
 use crate::run::{Line, root};
 
-/// MinGW's tools for programs of 64 bits.
-const TOOLS: &str = "x86_64-w64-mingw32";
 /// The sources of the client.
 const SOURCES: [&str; 4] = ["client.cpp", "contract.cpp", "forwards.cpp", "lifetime.cpp"];
 
-/// What the client is linked with, to find the library beside it as wmvcore.dll.
-const IMPORTS: &str = "LIBRARY wmvcore.dll
-EXPORTS
-    WMCreateBackupRestorer
-    WMCreateProfileManager
-    WMCreateReader
-";
+/// What the client finds in the library beside it, with the bytes of the arguments: programs of 32 bits ask their linker
+/// for `name@bytes`, and the library for the name.
+const IMPORTS: [(&str, usize); 3] = [
+    ("WMCreateBackupRestorer", 8),
+    ("WMCreateProfileManager", 4),
+    ("WMCreateReader", 12),
+];
 
 /// A client in a folder with the library beside it.
 pub struct Client {
-    program: PathBuf,
+    program: Program,
 }
 
 impl Client {
     /// Builds both.
-    pub fn build(triple: &Triple) -> Result<Self> {
+    pub fn build(triple: &'static Triple) -> Result<Self> {
         let built = build::package("keyferry-com", triple)?;
         let built = built.context("keyferry_com.dll doesn't build")?;
         let folder = build::folder().join("client").join(triple.name);
@@ -41,30 +38,37 @@ impl Client {
         let import = folder.join("libwmvcore.dll.a");
         let crate_folder = root().join("crates/com");
         let definitions = folder.join("wmvcore.def");
-        fs::write(&definitions, IMPORTS).context("can't write the definitions")?;
+        let names = IMPORTS.map(|(name, bytes)| match triple.decorates {
+            true => format!("    {name}@{bytes}\n"),
+            false => format!("    {name}\n"),
+        });
+        let text = format!("LIBRARY wmvcore.dll\nEXPORTS\n{}", names.concat());
+        fs::write(&definitions, text).context("can't write the definitions")?;
         let line = format!(
-            "{}-dlltool -d {} -l {}",
-            TOOLS,
+            "{}-dlltool --kill-at -d {} -l {}",
+            triple.tools,
             definitions.display(),
             import.display()
         );
         ensure!(Line::new(&line).run()?, "the import library isn't made");
-        let program = folder.join("client.exe");
+        let path = folder.join("client.exe");
         let sources = SOURCES.map(|name| crate_folder.join("tests/client").join(name).display().to_string());
         let line = format!(
             "{}-g++-posix -std=c++11 -Wall -Wextra -Werror -static -I {} {} -o {} -L {} -l:libwmvcore.dll.a -luuid",
-            TOOLS,
+            triple.tools,
             crate_folder.join("include").display(),
             sources.join(" "),
-            program.display(),
+            path.display(),
             folder.display()
         );
         ensure!(Line::new(&line).run()?, "the client doesn't build");
-        Ok(Self { program })
+        Ok(Self {
+            program: Program { path, triple },
+        })
     }
 
     /// Runs a scenario to its good end; returns what it printed before its last line.
-    fn told(&self, place: &Place, words: &[&str]) -> Result<Vec<String>> {
+    fn told(&self, place: &Place<'_>, words: &[&str]) -> Result<Vec<String>> {
         let output = place.program(&self.program)?.args(words).output();
         let output = output.context("the client doesn't start")?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -84,7 +88,7 @@ impl Client {
 }
 
 /// What needs no service: identity, properties, wrong arguments, references, reentrance, threads.
-pub fn contract(place: &Place, client: &Client) -> Result<()> {
+pub fn contract(place: &Place<'_>, client: &Client) -> Result<()> {
     let folder = place.new_folder("contract")?;
     for scenario in ["contract", "reentrance", "threads", "forwards"] {
         let stick = folder.join(format!("stick of {scenario}"));
@@ -96,7 +100,7 @@ pub fn contract(place: &Place, client: &Client) -> Result<()> {
 }
 
 /// Backed up and restored by the client, through a service that runs here: the golden transcripts.
-pub fn transcripts(place: &Place, client: &Client) -> Result<()> {
+pub fn transcripts(place: &Place<'_>, client: &Client) -> Result<()> {
     let folder = place.new_folder("transcripts")?;
     let stick = folder.join("Stick für Müller 日本 🎵");
     fs::create_dir(&stick).context("can't make the stick")?;

@@ -5,16 +5,17 @@ mod build;
 mod library;
 mod tries;
 mod wine;
+mod wine32;
 
 use anyhow::Result;
 
 use crate::needs::{self, Need};
 
-use build::X86_64;
-use wine::Wine;
+use build::{I686, Triple, X86_64};
+use wine::{Program, Wine};
 
 /// A thing that has to hold under Wine, by name.
-type Try = (&'static str, fn(&tries::Place) -> Result<()>);
+type Try = (&'static str, fn(&tries::Place<'_>) -> Result<()>);
 
 const TRIES: [Try; 3] = [
     ("the demo ends as on this system", tries::demo),
@@ -22,8 +23,14 @@ const TRIES: [Try; 3] = [
     ("long names, and letters of any language", tries::names),
 ];
 
+/// Of these, what is tried again with 32 bits.
+const TRIES_32: [Try; 1] = [TRIES[0]];
+
 /// The same for the shared library.
-type LibraryTry = (&'static str, fn(&tries::Place, &library::Client) -> Result<()>);
+type LibraryTry = (
+    &'static str,
+    fn(&tries::Place<'_>, &library::Client) -> Result<()>,
+);
 
 const LIBRARY_TRIES: [LibraryTry; 2] = [
     ("the library answers as its contract says", library::contract),
@@ -32,49 +39,76 @@ const LIBRARY_TRIES: [LibraryTry; 2] = [
 
 /// The chore by itself: installs what it may, then does everything.
 pub fn windows() -> Result<bool> {
-    let left_out = needs::provide(needs::FOR_WINDOWS)?;
+    let mut left_out = provide()?;
+    let failed = failures(&mut left_out)?;
     for line in &left_out {
         println!("left out: {line}");
     }
-    Ok(left_out.is_empty() && failures()?.is_empty())
+    Ok(left_out.is_empty() && failed.is_empty())
 }
 
-/// Can all of it be done?
-pub fn is_possible() -> bool {
-    needs::FOR_WINDOWS.iter().all(Need::is_there)
+/// Installs what it may; returns a line for each thing that is still missing.
+pub fn provide() -> Result<Vec<String>> {
+    let mut left_out = needs::provide(needs::FOR_WINDOWS)?;
+    left_out.extend(needs::provide(needs::FOR_WINDOWS_32)?);
+    Ok(left_out)
 }
 
-/// Builds and tries everything, also after something has failed; returns what failed.
-pub fn failures() -> Result<Vec<String>> {
-    let Some(windows) = build::package("keyferry-cli", &X86_64)? else {
-        return Ok(vec!["cargo xtask windows: building keyferry.exe".to_owned()]);
-    };
-    let Some(here) = build::package_here("keyferry-cli")? else {
-        return Ok(vec!["cargo xtask windows: building keyferry".to_owned()]);
-    };
-    let wine = Wine::start()?;
-    let place = tries::Place::new(wine, windows.join("keyferry.exe"), here.join("keyferry"))?;
-    let mut failed = Vec::new();
-    for (name, attempt) in TRIES {
-        judge(name, attempt(&place), &mut failed);
+/// Builds and tries everything that is possible here, also after something has failed; returns what failed, and adds to
+/// `left_out` what turned out to be impossible beside what [`provide`] named.
+pub fn failures(left_out: &mut Vec<String>) -> Result<Vec<String>> {
+    let are_there = |needs: &[Need]| needs.iter().all(Need::is_there);
+    if !are_there(needs::FOR_WINDOWS) {
+        return Ok(Vec::new());
     }
-    match library::Client::build(&X86_64) {
-        Ok(client) => {
-            for (name, attempt) in LIBRARY_TRIES {
-                judge(name, attempt(&place, &client), &mut failed);
-            }
+    let mut libraries = None;
+    if are_there(needs::FOR_WINDOWS_32) {
+        libraries = wine32::libraries()?;
+        if libraries.is_none() {
+            left_out.push("the Windows stage for 32 bits: libwine:i386 can't be fetched".to_owned());
         }
-        Err(error) => judge("the library and its client", Err(error), &mut failed),
+    }
+    let takes_32 = libraries.is_some();
+    let wine = Wine::start(libraries)?;
+    let mut failed = all_for(&X86_64, &wine, &TRIES)?;
+    if takes_32 {
+        failed.extend(all_for(&I686, &wine, &TRIES_32)?);
     }
     Ok(failed)
 }
 
-fn judge(name: &str, tried: Result<()>, failed: &mut Vec<String>) {
-    match tried {
-        Ok(()) => println!("==> under Wine: {name}: done"),
+/// Builds for one kind of Windows, and tries the program and the library; returns what failed.
+fn all_for(triple: &'static Triple, wine: &Wine, tries: &[Try]) -> Result<Vec<String>> {
+    let failure = |name: &str| format!("cargo xtask windows: {name} ({})", triple.name);
+    let Some(windows) = build::package("keyferry-cli", triple)? else {
+        return Ok(vec![failure("building keyferry.exe")]);
+    };
+    let Some(here) = build::package_here("keyferry-cli")? else {
+        return Ok(vec![failure("building keyferry")]);
+    };
+    let program = Program {
+        path: windows.join("keyferry.exe"),
+        triple,
+    };
+    let place = tries::Place::new(wine, program, here.join("keyferry"))?;
+    let mut failed = Vec::new();
+    let mut judge = |name: &str, tried: Result<()>| match tried {
+        Ok(()) => println!("==> under Wine, {}: {name}: done", triple.name),
         Err(error) => {
-            println!("==> under Wine: {name}: FAILED: {error:#}");
-            failed.push(format!("cargo xtask windows: {name}"));
+            println!("==> under Wine, {}: {name}: FAILED: {error:#}", triple.name);
+            failed.push(failure(name));
         }
+    };
+    for (name, attempt) in tries {
+        judge(name, attempt(&place));
     }
+    match library::Client::build(triple) {
+        Ok(client) => {
+            for (name, attempt) in LIBRARY_TRIES {
+                judge(name, attempt(&place, &client));
+            }
+        }
+        Err(error) => judge("the library and its client", Err(error)),
+    }
+    Ok(failed)
 }

@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::build;
-use super::wine::{self, Wine};
+use super::wine::{self, Program, Wine};
 
 /// Where it is tried: the same program twice, and a folder.
-pub struct Place {
-    wine: Wine,
-    windows: PathBuf,
+pub struct Place<'a> {
+    wine: &'a Wine,
+    windows: Program,
     here: PathBuf,
     folder: PathBuf,
 }
@@ -30,7 +30,7 @@ const VARYING: [&str; 5] = [
 ];
 
 /// The demo says the same as here, but for times, memory and random numbers.
-pub fn demo(place: &Place) -> Result<()> {
+pub fn demo(place: &Place<'_>) -> Result<()> {
     let here = succeed(place.here(), &["demo"])?;
     let windows = succeed(place.windows()?, &["demo"])?;
     let fields = |line: &Value| -> BTreeSet<String> {
@@ -56,7 +56,7 @@ pub fn demo(place: &Place) -> Result<()> {
 }
 
 /// Backed up under Wine to the root of a drive, restored from there under Wine and here, with a service that runs here.
-pub fn trip(place: &Place) -> Result<()> {
+pub fn trip(place: &Place<'_>) -> Result<()> {
     let folder = place.new_folder("trip")?;
     let stick = folder.join("stick");
     fs::create_dir(&stick).context("can't make the stick")?;
@@ -71,7 +71,7 @@ pub fn trip(place: &Place) -> Result<()> {
 }
 
 /// The same with all folders under a path of more than 400 characters in several scripts.
-pub fn names(place: &Place) -> Result<()> {
+pub fn names(place: &Place<'_>) -> Result<()> {
     let folder = place.new_folder("names")?;
     let mut homes = folder.clone();
     while homes.display().to_string().chars().count() <= 400 {
@@ -111,7 +111,7 @@ impl Trip {
         }
     }
 
-    fn make(&self, place: &Place) -> Result<()> {
+    fn make(&self, place: &Place<'_>) -> Result<()> {
         let issuer = self.open_issuer(place)?;
         let service = Serving::start(place.here(), &self.folder)?;
         let license = self.receive(place, &issuer)?;
@@ -166,7 +166,7 @@ impl Trip {
     }
 
     /// A new computer under Wine, `old`, with one license of this issuer; the service is there by now.
-    pub fn receive(&self, place: &Place, issuer: &str) -> Result<Issued> {
+    pub fn receive(&self, place: &Place<'_>, issuer: &str) -> Result<Issued> {
         let old = wine::path(&self.homes.join("old"));
         let there = |args: &[&str]| succeed(place.windows()?, args);
         there(&["--home", &old, "computer", "name", "Altes Gerät, старый"])?;
@@ -193,7 +193,7 @@ impl Trip {
     }
 
     /// Returns the issuer's thumbprint.
-    pub fn open_issuer(&self, place: &Place) -> Result<String> {
+    pub fn open_issuer(&self, place: &Place<'_>) -> Result<String> {
         let folder = self.folder.join("issuer").display().to_string();
         succeed(
             place.here(),
@@ -205,7 +205,7 @@ impl Trip {
         Ok(thumbprint.context("show names no thumbprint")?.to_owned())
     }
 
-    fn issue(&self, place: &Place, card: &Path) -> Result<Issued> {
+    fn issue(&self, place: &Place<'_>, card: &Path) -> Result<Issued> {
         let file = |name: &str| self.folder.join(name).display().to_string();
         let (issuer, service, keys, license) = (
             file("issuer"),
@@ -308,10 +308,10 @@ impl Drop for Serving {
     }
 }
 
-impl Place {
-    /// The two programs by their paths.
-    pub fn new(wine: Wine, windows: PathBuf, here: PathBuf) -> Result<Self> {
-        let folder = build::folder().join("tries");
+impl<'a> Place<'a> {
+    /// The two programs.
+    pub fn new(wine: &'a Wine, windows: Program, here: PathBuf) -> Result<Self> {
+        let folder = build::folder().join("tries").join(windows.triple.name);
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("can't remove {}", folder.display()))?;
         }
@@ -336,7 +336,7 @@ impl Place {
     }
 
     /// Another program for Windows.
-    pub fn program(&self, program: &Path) -> Result<Command> {
+    pub fn program(&self, program: &Program) -> Result<Command> {
         self.wine.program(program)
     }
 

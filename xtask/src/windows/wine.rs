@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::build;
+use super::build::{self, Triple};
 use crate::run::{Line, root};
 
 /// Debian has it out of the way of other versions.
@@ -19,17 +19,25 @@ const OVERRIDES: &str = "wmvcore=n,b;mscoree,mshtml=";
 /// A Windows that Wine plays.
 pub struct Wine {
     prefix: PathBuf,
+    /// Libraries for programs of 32 bits.
+    libraries: Option<PathBuf>,
+}
+
+/// A program for Windows.
+pub struct Program {
+    pub path: PathBuf,
+    pub triple: &'static Triple,
 }
 
 impl Wine {
-    /// Makes a new one.
-    pub fn start() -> Result<Self> {
+    /// Makes a new one; with `libraries` ([`super::wine32`]) it takes programs of 32 bits too.
+    pub fn start(libraries: Option<PathBuf>) -> Result<Self> {
         let prefix = build::folder().join("prefix");
         if prefix.exists() {
             fs::remove_dir_all(&prefix).with_context(|| format!("can't remove {}", prefix.display()))?;
         }
         fs::create_dir_all(&prefix).with_context(|| format!("can't make {}", prefix.display()))?;
-        let wine = Self { prefix };
+        let wine = Self { prefix, libraries };
         println!("\n==> making a Windows in {}", wine.prefix.display());
         let made = wine.wine().args(["wineboot", "--init"]).status();
         ensure!(made.context("can't run Wine")?.success(), "Wine made no Windows");
@@ -39,11 +47,11 @@ impl Wine {
     }
 
     /// This program, ready to be given arguments. What Wine lacks is put beside it.
-    pub fn program(&self, program: &Path) -> Result<Command> {
-        let folder = program.parent().context("a program without a folder")?;
-        provide_random_bytes(folder)?;
+    pub fn program(&self, program: &Program) -> Result<Command> {
+        let folder = program.path.parent().context("a program without a folder")?;
+        provide_random_bytes(folder, program.triple)?;
         let mut command = self.wine();
-        command.arg(program);
+        command.arg(&program.path);
         Ok(command)
     }
 
@@ -75,6 +83,9 @@ impl Wine {
             .env("WINEDEBUG", "-all")
             .env_remove("DISPLAY")
             .stdin(Stdio::null());
+        if let Some(libraries) = &self.libraries {
+            command.env("WINEDLLPATH", libraries);
+        }
         command
     }
 }
@@ -94,15 +105,16 @@ pub fn path(here: &Path) -> String {
     format!("Z:{}", here.display().to_string().replace('/', "\\"))
 }
 
-/// `bcryptprimitives.dll`, for programs of 64 bits.
-fn provide_random_bytes(folder: &Path) -> Result<()> {
+/// `bcryptprimitives.dll`, under the name that its function has in Windows, also where the compiler decorates it.
+fn provide_random_bytes(folder: &Path, triple: &Triple) -> Result<()> {
     let dll = folder.join("bcryptprimitives.dll");
     if dll.exists() {
         return Ok(());
     }
     let source = root().join("xtask/src/windows/bcryptprimitives.c");
     let line = format!(
-        "x86_64-w64-mingw32-gcc-posix -O2 -Wall -Werror -shared -s -o {} {} -ladvapi32",
+        "{}-gcc-posix -O2 -Wall -Werror -shared -static-libgcc -s -Wl,--kill-at -o {} {} -ladvapi32",
+        triple.tools,
         dll.display(),
         source.display()
     );
