@@ -14,6 +14,9 @@ use crate::windows;
 /// Names the file to which tests append what they left out, one line each (`keyferry_testkit::left_out`).
 const LEFT_OUT: &str = "KEYFERRY_LEFT_OUT";
 
+/// The client for Windows, which isn't part of the workspace.
+const APART: &str = "crates/com/tests/windows-client/Cargo.toml";
+
 /// `true` when everything passed and nothing had to be there that wasn't.
 pub fn test() -> Result<bool> {
     let mut left_out = needs::provide(needs::FOR_TEST)?;
@@ -32,8 +35,18 @@ fn steps(notes: &Path) -> Vec<(Option<Need>, Line)> {
     vec![
         (Some(RUSTFMT), Line::new("cargo fmt --all --check")),
         (
+            Some(RUSTFMT),
+            Line::new(&format!("cargo fmt --manifest-path {APART} --check")),
+        ),
+        (
             Some(CARGO_DENY),
             Line::new("cargo deny check licenses bans sources"),
+        ),
+        (
+            Some(CARGO_DENY),
+            Line::new(&format!(
+                "cargo deny --manifest-path {APART} check licenses bans sources"
+            )),
         ),
         (
             Some(CLIPPY),

@@ -44,8 +44,17 @@ const PROFILE: &str = "windows";
 /// Builds a package with everything in it; returns the folder with its programs and libraries, or nothing when it
 /// doesn't build, which the compiler has said by then.
 pub fn package(package: &str, triple: &Triple) -> Result<Option<PathBuf>> {
+    cargo(&format!("--package {package}"), triple)
+}
+
+/// The same for the package of this folder, which isn't part of the workspace.
+pub fn program_apart(folder: &str, triple: &Triple) -> Result<Option<PathBuf>> {
+    cargo(&format!("--manifest-path {folder}/Cargo.toml --locked"), triple)
+}
+
+fn cargo(what: &str, triple: &Triple) -> Result<Option<PathBuf>> {
     let line = format!(
-        "/usr/bin/cargo build --package {package} --profile {PROFILE} -Zbuild-std=std,panic_unwind -Zwarnings --target {}",
+        "/usr/bin/cargo build {what} --profile {PROFILE} -Zbuild-std=std,panic_unwind -Zwarnings --target {}",
         triple.name
     );
     // Cargo's own folder for all of it: another compiler built what lies in the usual one.

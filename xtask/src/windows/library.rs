@@ -1,7 +1,9 @@
-//! The shared library under Wine: placed beside a program as `wmvcore.dll`, it is used by the client of
-//! `crates/com/tests/client`, which is compiled with MinGW's own `wmsdkidl.h`.
+//! The shared library under Wine: placed beside a program as `wmvcore.dll`, it is used by two clients: that in C++ of
+//! `crates/com/tests/client`, compiled with MinGW's own `wmsdkidl.h`, and that in Rust of `crates/com/tests/windows-client`,
+//! by the bindings of the `windows` crate.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -21,20 +23,28 @@ const IMPORTS: [(&str, usize); 3] = [
     ("WMCreateReader", 12),
 ];
 
-/// A client in a folder with the library beside it.
+/// Builds the library and places it as `wmvcore.dll`; returns the folder, for clients.
+pub fn place(triple: &Triple) -> Result<PathBuf> {
+    let built = build::package("keyferry-com", triple)?;
+    let built = built.context("keyferry_com.dll doesn't build")?;
+    let folder = build::folder().join("client").join(triple.name);
+    fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+    fs::copy(built.join("keyferry_com.dll"), folder.join("wmvcore.dll"))
+        .context("can't place the library beside the clients")?;
+    Ok(folder)
+}
+
+/// A program that uses the library beside it.
 pub struct Client {
     program: Program,
+    language: &'static str,
+    /// What it can do without a service.
+    scenarios: &'static [&'static str],
 }
 
 impl Client {
-    /// Builds both.
-    pub fn build(triple: &'static Triple) -> Result<Self> {
-        let built = build::package("keyferry-com", triple)?;
-        let built = built.context("keyferry_com.dll doesn't build")?;
-        let folder = build::folder().join("client").join(triple.name);
-        fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-        fs::copy(built.join("keyferry_com.dll"), folder.join("wmvcore.dll"))
-            .context("can't place the library beside the client")?;
+    /// The one that is tried on this system too.
+    pub fn in_cpp(triple: &'static Triple, folder: &Path) -> Result<Self> {
         let import = folder.join("libwmvcore.dll.a");
         let crate_folder = root().join("crates/com");
         let definitions = folder.join("wmvcore.def");
@@ -61,9 +71,25 @@ impl Client {
             path.display(),
             folder.display()
         );
-        ensure!(Line::new(&line).run()?, "the client doesn't build");
+        ensure!(Line::new(&line).run()?, "the client in C++ doesn't build");
         Ok(Self {
             program: Program { path, triple },
+            language: "C++",
+            scenarios: &["contract", "reentrance", "threads", "forwards"],
+        })
+    }
+
+    /// The one that knows the library by the bindings of the `windows` crate.
+    pub fn in_rust(triple: &'static Triple, folder: &Path) -> Result<Self> {
+        let built = build::program_apart("crates/com/tests/windows-client", triple)?;
+        let built = built.context("the client in Rust doesn't build")?;
+        let path = folder.join("windows-client.exe");
+        fs::copy(built.join("windows-client.exe"), &path)
+            .context("can't place the client beside the library")?;
+        Ok(Self {
+            program: Program { path, triple },
+            language: "Rust",
+            scenarios: &["contract"],
         })
     }
 
@@ -89,8 +115,8 @@ impl Client {
 
 /// What needs no service: identity, properties, wrong arguments, references, reentrance, threads.
 pub fn contract(place: &Place<'_>, client: &Client) -> Result<()> {
-    let folder = place.new_folder("contract")?;
-    for scenario in ["contract", "reentrance", "threads", "forwards"] {
+    let folder = place.new_folder(&format!("contract in {}", client.language))?;
+    for scenario in client.scenarios {
         let stick = folder.join(format!("stick of {scenario}"));
         fs::create_dir(&stick).context("can't make the stick")?;
         let home = wine::path(&folder.join(format!("home of {scenario}")));
@@ -101,7 +127,7 @@ pub fn contract(place: &Place<'_>, client: &Client) -> Result<()> {
 
 /// Backed up and restored by the client, through a service that runs here: the golden transcripts.
 pub fn transcripts(place: &Place<'_>, client: &Client) -> Result<()> {
-    let folder = place.new_folder("transcripts")?;
+    let folder = place.new_folder(&format!("transcripts in {}", client.language))?;
     let stick = folder.join("Stick für Müller 日本 🎵");
     fs::create_dir(&stick).context("can't make the stick")?;
     let trip = Trip::in_folder(&folder, &stick);
@@ -121,6 +147,7 @@ pub fn transcripts(place: &Place<'_>, client: &Client) -> Result<()> {
         );
         client.told(place, &["restore", flags, cancel, "-", &store, &path, &trust])
     };
+    same(&backup("0", "21")?, "backup-canceled")?;
     same(&backup("0", "-")?, "backup")?;
     same(&backup("0", "-")?, "backup-exists")?;
     same(&restore("second", "0", "-")?, "restore-needs-consent")?;

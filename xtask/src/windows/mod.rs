@@ -7,6 +7,8 @@ mod tries;
 mod wine;
 mod wine32;
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::needs::{self, Need};
@@ -35,6 +37,14 @@ type LibraryTry = (
 const LIBRARY_TRIES: [LibraryTry; 2] = [
     ("the library answers as its contract says", library::contract),
     ("the library tells what the transcripts say", library::transcripts),
+];
+
+/// What builds a client beside the library, by its language.
+type Build = fn(&'static Triple, &Path) -> Result<library::Client>;
+
+const CLIENTS: [(&str, Build); 2] = [
+    ("C++", library::Client::in_cpp),
+    ("Rust", library::Client::in_rust),
 ];
 
 /// The chore by itself: installs what it may, then does everything.
@@ -102,13 +112,22 @@ fn all_for(triple: &'static Triple, wine: &Wine, tries: &[Try]) -> Result<Vec<St
     for (name, attempt) in tries {
         judge(name, attempt(&place));
     }
-    match library::Client::build(triple) {
-        Ok(client) => {
-            for (name, attempt) in LIBRARY_TRIES {
-                judge(name, attempt(&place, &client));
-            }
+    let beside = match library::place(triple) {
+        Ok(folder) => folder,
+        Err(error) => {
+            judge("building the library", Err(error));
+            return Ok(failed);
         }
-        Err(error) => judge("the library and its client", Err(error)),
+    };
+    for (language, build) in CLIENTS {
+        match build(triple, &beside) {
+            Ok(client) => {
+                for (name, attempt) in LIBRARY_TRIES {
+                    judge(&format!("{name}, to {language}"), attempt(&place, &client));
+                }
+            }
+            Err(error) => judge(&format!("building the client in {language}"), Err(error)),
+        }
     }
     Ok(failed)
 }
