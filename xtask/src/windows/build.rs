@@ -41,10 +41,10 @@ const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
 /// The profile of the workspace that is quick to build.
 const PROFILE: &str = "windows";
 
-/// Builds a package with everything in it; returns the folder with its programs and libraries, or nothing when it
-/// doesn't build, which the compiler has said by then.
-pub fn package(package: &str, triple: &Triple) -> Result<Option<PathBuf>> {
-    cargo(&format!("--package {package}"), triple)
+/// Builds the program and the library, both at once: one by one, what they share would be built twice. Returns the folder
+/// with them, or nothing when something doesn't build, which the compiler has said by then.
+pub fn program_and_library(triple: &Triple) -> Result<Option<PathBuf>> {
+    cargo("--package keyferry-cli --package keyferry-com", triple)
 }
 
 /// The same for the package of this folder, which isn't part of the workspace.

@@ -23,10 +23,8 @@ const IMPORTS: [(&str, usize); 3] = [
     ("WMCreateReader", 12),
 ];
 
-/// Builds the library and places it as `wmvcore.dll`; returns the folder, for clients.
-pub fn place(triple: &Triple) -> Result<PathBuf> {
-    let built = build::package("keyferry-com", triple)?;
-    let built = built.context("keyferry_com.dll doesn't build")?;
+/// Places the library that was built as `wmvcore.dll`; returns the folder, for clients.
+pub fn place(built: &Path, triple: &Triple) -> Result<PathBuf> {
     let folder = build::folder().join("client").join(triple.name);
     fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     fs::copy(built.join("keyferry_com.dll"), folder.join("wmvcore.dll"))

@@ -90,14 +90,14 @@ pub fn failures(left_out: &mut Vec<String>) -> Result<Vec<String>> {
 /// Builds for one kind of Windows, and tries the program and the library; returns what failed.
 fn all_for(triple: &'static Triple, wine: &Wine, tries: &[Try]) -> Result<Vec<String>> {
     let failure = |name: &str| format!("cargo xtask windows: {name} ({})", triple.name);
-    let Some(windows) = build::package("keyferry-cli", triple)? else {
-        return Ok(vec![failure("building keyferry.exe")]);
+    let Some(built) = build::program_and_library(triple)? else {
+        return Ok(vec![failure("building the program and the library")]);
     };
     let Some(here) = build::package_here("keyferry-cli")? else {
         return Ok(vec![failure("building keyferry")]);
     };
     let program = Program {
-        path: windows.join("keyferry.exe"),
+        path: built.join("keyferry.exe"),
         triple,
     };
     let place = tries::Place::new(wine, program, here.join("keyferry"))?;
@@ -112,13 +112,7 @@ fn all_for(triple: &'static Triple, wine: &Wine, tries: &[Try]) -> Result<Vec<St
     for (name, attempt) in tries {
         judge(name, attempt(&place));
     }
-    let beside = match library::place(triple) {
-        Ok(folder) => folder,
-        Err(error) => {
-            judge("building the library", Err(error));
-            return Ok(failed);
-        }
-    };
+    let beside = library::place(&built, triple)?;
     for (language, build) in CLIENTS {
         match build(triple, &beside) {
             Ok(client) => {
