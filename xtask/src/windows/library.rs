@@ -174,6 +174,41 @@ pub fn transcripts(place: &Place<'_>, client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// A backup and a restore, with the folder of each computer and the stick under a path of more than 400 characters in
+/// several scripts, which the object's properties name.
+pub fn names(place: &Place<'_>, client: &Client) -> Result<()> {
+    let folder = place.new_folder(&format!("names in {}", client.language))?;
+    let trip = Trip::under_long_names(&folder)?;
+    let issuer = trip.open_issuer(place)?;
+    let service = Serving::start(place.here(), &folder)?;
+    trip.receive(place, &issuer)?;
+    let store = |name: &str| format!("Keyferry.Store={}", wine::path(&trip.homes.join(name)));
+    let stick = wine::path(&trip.stick);
+    let backup = [
+        "backup",
+        "0",
+        "-",
+        "-",
+        &store("old"),
+        &format!("BackupPath={stick}"),
+    ];
+    same(&client.told(place, &backup)?, "backup")?;
+    let written = fs::read_dir(&trip.stick).context("can't look at the stick")?;
+    ensure!(written.count() == 1, "the backup lies elsewhere");
+    let restore = [
+        "restore",
+        "2",
+        "-",
+        "-",
+        &store("neuer Computer"),
+        &format!("RestorePath={stick}"),
+        &format!("Keyferry.Trust={issuer}"),
+    ];
+    same(&client.told(place, &restore)?, "restore-individualizes")?;
+    drop(service);
+    Ok(())
+}
+
 /// Compares with a golden transcript: status, number and HRESULT of each line. The license here may leave, so what the
 /// transcript says of those that stay is left out.
 fn same(told: &[String], name: &str) -> Result<()> {

@@ -34,9 +34,13 @@ type LibraryTry = (
     fn(&tries::Place<'_>, &library::Client) -> Result<()>,
 );
 
-const LIBRARY_TRIES: [LibraryTry; 2] = [
+const LIBRARY_TRIES: [LibraryTry; 3] = [
     ("the library answers as its contract says", library::contract),
     ("the library tells what the transcripts say", library::transcripts),
+    (
+        "long names, and letters of any language, by the library",
+        library::names,
+    ),
 ];
 
 /// What builds a client beside the library, by its language.

@@ -72,21 +72,7 @@ pub fn trip(place: &Place<'_>) -> Result<()> {
 
 /// The same with all folders under a path of more than 400 characters in several scripts.
 pub fn names(place: &Place<'_>) -> Result<()> {
-    let folder = place.new_folder("names")?;
-    let mut homes = folder.clone();
-    while homes.display().to_string().chars().count() <= 400 {
-        homes.push("lange Namen und Umlaute äöüß, длинные имена, 長い名前");
-    }
-    let stick = homes.join("стик");
-    fs::create_dir_all(&stick).context("can't make the stick")?;
-    let stick_there = wine::path(&stick);
-    Trip {
-        folder,
-        homes,
-        stick,
-        stick_there,
-    }
-    .make(place)
+    Trip::under_long_names(&place.new_folder("names")?)?.make(place)
 }
 
 /// From an old computer under Wine to a new one under Wine, and to another one here.
@@ -94,8 +80,8 @@ pub struct Trip {
     /// Where issuer, service and documents lie.
     folder: PathBuf,
     /// Where the computers lie.
-    homes: PathBuf,
-    stick: PathBuf,
+    pub homes: PathBuf,
+    pub stick: PathBuf,
     /// The stick as Windows calls it.
     stick_there: String,
 }
@@ -109,6 +95,22 @@ impl Trip {
             stick: stick.to_owned(),
             stick_there: wine::path(stick),
         }
+    }
+
+    /// All that is under Wine lies under a path of more than 400 characters in several scripts.
+    pub fn under_long_names(folder: &Path) -> Result<Self> {
+        let mut homes = folder.to_owned();
+        while homes.display().to_string().chars().count() <= 400 {
+            homes.push("lange Namen und Umlaute äöüß, длинные имена, 長い名前 🎵");
+        }
+        let stick = homes.join("стик");
+        fs::create_dir_all(&stick).context("can't make the stick")?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            homes,
+            stick_there: wine::path(&stick),
+            stick,
+        })
     }
 
     fn make(&self, place: &Place<'_>) -> Result<()> {

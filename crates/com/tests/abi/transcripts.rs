@@ -198,15 +198,32 @@ fn slots_refusals_and_names_of_other_scripts_reach_the_program() {
 }
 
 #[test]
-fn a_path_of_four_hundred_characters_works() {
-    let (world, _hosted, old, _) = world();
-    let long = world.path(&["p".repeat(200), "q".repeat(200)].join("/"));
-    std::fs::create_dir_all(&long).expect("a deep folder");
-    same(&backup(old.home(), &long, NO_FLAGS, NEVER), "backup");
+fn paths_of_four_hundred_characters_work_in_any_script() {
+    let (world, hosted, old, _) = world();
+    let ascii = world.path(&["p".repeat(200), "q".repeat(200)].join("/"));
+    let scripts = world.path(&"длинный path 長い道 🎵 Müller/".repeat(20));
+    // SQLite takes a home of 500 bytes at most (docs/windows.md).
+    let home = world.path(&"длина ascii/".repeat(28));
+    for path in [&ascii, &scripts, &home] {
+        assert!(path.display().to_string().chars().count() > 350);
+        std::fs::create_dir_all(path).expect("a deep folder");
+    }
+    same(&backup(old.home(), &ascii, NO_FLAGS, NEVER), "backup");
     same(
-        &restore(&world, "second", &long, INDIVIDUALIZE, NEVER),
+        &restore_as(&home, &world, &ascii, INDIVIDUALIZE, NEVER, "-"),
         "restore-individualizes",
     );
+    let told = backup(&home, &scripts, NO_FLAGS, NEVER);
+    assert_eq!(
+        told,
+        ["BACKUPRESTORE_BEGIN 21 00000000", "BACKUPRESTORE_END 27 00000000"]
+    );
+    assert_eq!(std::fs::read_dir(&scripts).expect("the folder").count(), 1);
+    same(
+        &restore(&world, "third", &scripts, INDIVIDUALIZE, NEVER),
+        "restore-individualizes",
+    );
+    drop(hosted);
 }
 
 #[test]

@@ -121,13 +121,18 @@ static void properties_and_their_errors() {
     CHECK_HR(read_by_name(properties, "BackupPath").hr, NS_E_DRM_INVALID_PROPERTY);
     CHECK_HR(read_by_name(properties, "Color").hr, E_INVALIDARG);
 
-    // Each property that can be read gives back what was set: ASCII, other scripts, pairs of surrogates, 400 characters.
+    // Each property that can be read gives back what was set: ASCII, other scripts, pairs of surrogates, and paths of more
+    // than 400 characters.
+    std::string long_path = "/stick";
+    for (int part = 0; part < 20; part++)
+        long_path += "/\xD0\xB4\xD0\xBB\xD0\xB8\xD0\xBD\xD0\xBD\xD1\x8B\xD0\xB9 path \xE9\x95\xB7\xE3\x81\x84\xE9\x81\x93 \xF0\x9F\x8E\xB5 M\xC3\xBCller";
+    CHECK(wide(long_path).size() > 400);
     const std::string key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
     const std::string thumbprint(64, 'a');
     const std::vector<std::pair<std::string, std::string>> each = {
         {"BackupPath", "/stick/M\xC3\xBCller \xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\x8E\xB5"},
-        {"RestorePath", std::string(400, 'p')},
-        {"Keyferry.Store", "C:\\Users\\\xD0\x96\xD0\xB0\xD0\xBD\xD0\xBD\xD0\xB0"},
+        {"RestorePath", long_path},
+        {"Keyferry.Store", "C:\\Users\\\xD0\x96\xD0\xB0\xD0\xBD\xD0\xBD\xD0\xB0" + long_path},
         {"Keyferry.Recipients", key},
         {"Keyferry.Parity", "none"},
         {"Keyferry.Keep", "1"},

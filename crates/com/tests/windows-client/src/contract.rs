@@ -71,11 +71,13 @@ fn query(from: &IUnknown, iid: &GUID) -> IUnknown {
 /// What is set is read back, by name and by index.
 fn properties() {
     let object = Restorer::new();
-    let long = format!(r"E:\{}", "p".repeat(400));
+    let long = format!("E:{}", r"\длинный path 長い道 🎵 Müller".repeat(20));
+    let longer = format!(r"{long}\Жанна");
+    assert!(long.encode_utf16().count() > 400);
     let each = [
         ("BackupPath", r"E:\Müller 日本 🎵"),
         ("RestorePath", long.as_str()),
-        ("Keyferry.Store", r"C:\Users\Жанна"),
+        ("Keyferry.Store", longer.as_str()),
         ("Keyferry.From", ""),
     ];
     for (name, value) in each {
