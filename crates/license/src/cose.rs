@@ -25,6 +25,12 @@ pub enum Typ {
     RevocationList,
     /// A service's word that it has a revocation list.
     ListReceipt,
+    /// An issuer's question who a computer is, before it revokes without a service.
+    Challenge,
+    /// A computer's answer to it.
+    ChallengeAnswer,
+    /// A computer's word that it obeyed the list which came of it.
+    ListAcknowledgement,
 }
 
 /// Ed25519 (RFC 9864).
@@ -33,7 +39,7 @@ const ALG: i64 = -19;
 const HEADER_LIMIT: usize = 1024;
 impl Typ {
     /// All of them.
-    pub const ALL: [Typ; 7] = [
+    pub const ALL: [Typ; 10] = [
         Typ::Card,
         Typ::Grant,
         Typ::Request,
@@ -41,6 +47,9 @@ impl Typ {
         Typ::Backup,
         Typ::RevocationList,
         Typ::ListReceipt,
+        Typ::Challenge,
+        Typ::ChallengeAnswer,
+        Typ::ListAcknowledgement,
     ];
 
     /// The media type.
@@ -53,6 +62,9 @@ impl Typ {
             Typ::Backup => "application/vnd.keyferry.backup+cose",
             Typ::RevocationList => "application/vnd.keyferry.revocations+cose",
             Typ::ListReceipt => "application/vnd.keyferry.list-receipt+cose",
+            Typ::Challenge => "application/vnd.keyferry.challenge+cose",
+            Typ::ChallengeAnswer => "application/vnd.keyferry.challenge-answer+cose",
+            Typ::ListAcknowledgement => "application/vnd.keyferry.list-acknowledgement+cose",
         }
     }
 
@@ -66,6 +78,9 @@ impl Typ {
             Typ::Backup => "backup footer",
             Typ::RevocationList => "revocation list",
             Typ::ListReceipt => "receipt of a revocation list",
+            Typ::Challenge => "challenge",
+            Typ::ChallengeAnswer => "answer to a challenge",
+            Typ::ListAcknowledgement => "acknowledgement of a revocation list",
         }
     }
 

@@ -59,7 +59,7 @@ pub struct RevocationList {
     /// 1, 2, 3, … for each issuer, without gaps.
     #[n(2)]
     pub number: u64,
-    /// From a computer's challenge, where the list answers one.
+    /// From a computer's answer to a challenge, where the list is for that computer alone (docs/protocol.md section 8.3).
     #[cbor(n(3), with = "minicbor::bytes")]
     pub nonce: Option<[u8; 16]>,
     /// 1 to 1,000, none twice.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod bounds;
+mod challenge;
 mod check;
 mod error;
 mod parcel;
@@ -17,6 +18,9 @@ mod revocations;
 mod row;
 
 pub use answer::{Answer, Delivery, Lists, Problem, ProblemCode};
+pub use challenge::{
+    CHALLENGE_ANSWER_LIMIT, CHALLENGE_LIMIT, Challenge, ChallengeAnswer, ChallengeId, ListAcknowledgement,
+};
 pub use check::{Checked, CheckedItem, check_answer};
 pub use error::{Error, Result};
 pub use parcel::{ANSWER_LABEL, AnswerParcel, REQUEST_LABEL, RequestParcel};

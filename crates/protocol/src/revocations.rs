@@ -217,6 +217,10 @@ fn take_list(
         place.broken = Some(Error::Inconsistent("a revocation list is missing between two"));
         return;
     }
+    if list.claim().nonce.is_some() {
+        place.broken = Some(Error::Inconsistent("a revocation list is meant for one computer"));
+        return;
+    }
     match list.verify_with(card) {
         Ok(list) => place.lists.push(list),
         Err(error) => place.broken = Some(error.into()),

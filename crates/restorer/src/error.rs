@@ -87,6 +87,20 @@ pub enum Error {
         /// This one.
         own: keyferry_license::ComputerId,
     },
+    /// The caller named another computer than this one.
+    #[error("computer {named} is named, this is {own}")]
+    OtherComputerNamed {
+        /// Who was named.
+        named: keyferry_license::ComputerId,
+        /// This one.
+        own: keyferry_license::ComputerId,
+    },
+    /// A challenge, or a list, of an issuer that nobody accepted here.
+    #[error("issuer {issuer} is not accepted on this computer")]
+    IssuerNotAccepted {
+        /// Whose.
+        issuer: keyferry_license::Thumbprint,
+    },
     /// Licenses name more services than a backup can hold.
     #[error("the licenses here name {found} services, a backup holds those of at most {limit}")]
     TooManyServices {
@@ -197,7 +211,8 @@ impl Error {
             Error::Busy => Failure::Busy,
             Error::Canceled => Failure::Canceled,
             Error::WouldLose { .. } => Failure::BackupExists,
-            Error::OtherComputersAnswer { .. } => Failure::OtherComputer,
+            Error::OtherComputersAnswer { .. } | Error::OtherComputerNamed { .. } => Failure::OtherComputer,
+            Error::IssuerNotAccepted { .. } => Failure::IssuerNotAccepted,
             Error::Unwritable { .. } | Error::NoBackup { .. } | Error::Unreadable { .. } => Failure::NoMedium,
             Error::SeveralComputers { .. } => Failure::InvalidArgument,
             Error::NoThread(_) => Failure::OutOfMemory,

@@ -10,6 +10,10 @@
 /// What the options of backups and restores are made of.
 pub use keyferry_archive::{Encrypted, Encryption, Identity, Passphrase, Recipient, Unlock};
 
+/// Longest challenge that [`Restorer::answer_challenge`] takes, in bytes.
+pub use keyferry_protocol::CHALLENGE_LIMIT;
+
+mod agent;
 mod authorize;
 mod backup;
 mod clock;
@@ -35,6 +39,7 @@ mod roots;
 mod transport;
 mod unlocker;
 
+pub use agent::Obeyed;
 pub use authorize::{Carried, authorize};
 pub use clock::{Clock, SystemClock};
 pub use code::{Failure, HResult};

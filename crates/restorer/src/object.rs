@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use keyferry_license::Thumbprint;
-use keyferry_store::KeyGuard;
+use keyferry_store::{KeyGuard, Store};
 
 use crate::clock::{Clock, SystemClock};
 use crate::code::{Failure, HResult};
@@ -256,6 +256,15 @@ impl Restorer {
             .or_else(|| self.properties().get(property).map(PathBuf::from));
         path.filter(|path| !path.as_os_str().is_empty())
             .ok_or(Error::NoPath { property })
+    }
+
+    pub(crate) fn open_store(&self) -> Result<Store> {
+        Ok(Store::open(&self.0.parts.home, &*self.0.parts.guard)?)
+    }
+
+    /// This computer's time (Unix seconds).
+    pub(crate) fn now(&self) -> u64 {
+        self.0.parts.clock.now()
     }
 
     fn operation<'a>(&'a self, events: &'a dyn Events, cancel: &'a AtomicBool) -> Operation<'a> {

@@ -24,6 +24,10 @@ impl Service {
             Ok(list) => list,
             Err(error) => return problem(ListProblemCode::Malformed, &error.to_string(), None),
         };
+        if list.claim().nonce.is_some() {
+            let why = "a list with a nonce is for one computer and for no service";
+            return problem(ListProblemCode::Malformed, why, None);
+        }
         let (issuer, number) = (list.claim().issuer, list.claim().number);
         let Some(card) = self.issuers.get(&issuer) else {
             let why = format!("the issuer {issuer} is not registered at this service");

@@ -69,6 +69,16 @@ impl Store {
         self.write(|db| self.outbox_put_in(db, entries))
     }
 
+    /// Keeps an entry in place of all of these kinds that wait for the same service; durable.
+    pub fn outbox_replace(&self, kinds: &[&str], entry: &OutboxEntry) -> Result<()> {
+        self.write(|db| {
+            for kind in kinds {
+                records::remove_outbox_for(db, &self.path, kind, &entry.service)?;
+            }
+            self.outbox_put_in(db, std::slice::from_ref(entry))
+        })
+    }
+
     pub(crate) fn outbox_put_in(&self, db: &Connection, entries: &[OutboxEntry]) -> Result<()> {
         for entry in entries {
             let row = OutboxRow {

@@ -102,12 +102,36 @@ impl Store {
                 revocations::set_seen(db, &self.path, issuer, list.number)?;
                 news = true;
             }
-            if !removed.is_empty() || earlier {
-                self.forget_return_keys()?;
-                self.bury_in(db, &removed, Tombstone::Revoked, now)?;
-            }
+            self.bury_revoked(db, &removed, earlier, now)?;
             self.outbox_put_in(db, requests)?;
             Ok((removed, news))
+        })
+    }
+
+    /// Obeys a list that came as the reply to an answer which waits in the outbox, whatever lists were obeyed before: as
+    /// [`Store::revoke`] does, and in the same transaction `word` takes the place of the answer. Gives back what was
+    /// removed. [`Error::NotPending`] when the answer doesn't wait (any more); then nothing changed.
+    pub fn revoke_answered(
+        &self,
+        list: &Verified<RevocationList>,
+        answer: &[u8; 32],
+        word: &OutboxEntry,
+        now: u64,
+    ) -> Result<Vec<(Thumbprint, LicenseId)>> {
+        self.write_counted(true, |db| {
+            if !records::remove_outbox(db, &self.path, answer)? {
+                return Err(Error::NotPending);
+            }
+            let issuer = licenses::number_issuer(db, &self.path, &list.issuer)?;
+            let here = self.matching(db, issuer, &list.entries)?;
+            let removed: Vec<_> = here.into_iter().map(|license| (list.issuer, license)).collect();
+            let earlier = list.entries.iter().any(|entry| self.may_have_held(entry));
+            self.keep_away(db, issuer, &list.entries, now)?;
+            let seen = revocations::seen(db, &self.path, issuer)?;
+            revocations::set_seen(db, &self.path, issuer, seen.max(list.number))?;
+            self.bury_revoked(db, &removed, earlier, now)?;
+            self.outbox_put_in(db, std::slice::from_ref(word))?;
+            Ok((removed, true))
         })
     }
 
@@ -135,6 +159,21 @@ impl Store {
             Revocation::License(license) => *license <= self.floor_taken,
             _ => self.floor_taken != LicenseId::default(),
         }
+    }
+
+    /// Return keys go first, where a license was here or may have been in a store before this one (`earlier`).
+    fn bury_revoked(
+        &self,
+        db: &Connection,
+        removed: &[(Thumbprint, LicenseId)],
+        earlier: bool,
+        now: u64,
+    ) -> Result<()> {
+        if removed.is_empty() && !earlier {
+            return Ok(());
+        }
+        self.forget_return_keys()?;
+        self.bury_in(db, removed, Tombstone::Revoked, now)
     }
 
     fn bury_in(

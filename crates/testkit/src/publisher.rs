@@ -6,6 +6,7 @@ use keyferry_license::{
     BACKUP, Card, ContentKey, Grant, IssuerKey, KeyId, LICENSES_IN_A_BLOCK, LicenseFile, LicenseId, Limits,
     PLAY, Revocation, RevocationList, Right, Rights, Text, Thumbprint, Verified, random,
 };
+use keyferry_protocol::{Challenge, ChallengeAnswer};
 
 use crate::world::NOW;
 
@@ -136,13 +137,35 @@ impl Publisher {
 
     /// Signs the revocation list of this number.
     pub fn revoke(&self, number: u64, entries: Vec<Revocation>) -> Verified<RevocationList> {
-        let list = RevocationList {
+        self.sign_list(&RevocationList {
             issuer: self.root(),
             number,
             nonce: None,
             entries,
-        };
+        })
+    }
+
+    /// Signs a list as it is.
+    pub fn sign_list(&self, list: &RevocationList) -> Verified<RevocationList> {
         list.sign(self.key.signing()).expect("a good list")
+    }
+
+    /// A fresh challenge, signed.
+    pub fn challenge(&self) -> Vec<u8> {
+        let challenge = Challenge::new(&self.card).expect("randomness");
+        challenge.sign(self.key.signing())
+    }
+
+    /// Signs the list that a computer lacks by its answer to this challenge; `lists`: all of this issuer.
+    pub fn list_for(
+        &self,
+        challenge: &[u8],
+        answer: &[u8],
+        lists: &[Verified<RevocationList>],
+    ) -> (Verified<RevocationList>, ChallengeAnswer) {
+        let answer = ChallengeAnswer::of(answer, challenge, &self.root()).expect("a good answer");
+        let list = answer.list(lists).expect("good lists").expect("it lacks some");
+        (self.sign_list(&list), answer)
     }
 
     /// Writes licenses to a `.license` file for a computer.

@@ -6,8 +6,9 @@ use keyferry_license::{
     sign_document,
 };
 use keyferry_protocol::{
-    ANSWER_LABEL, Acknowledge, Answer, AnswerParcel, Individualize, ListReceipt, MESSAGE_LIMIT, Posted,
-    REQUEST_LABEL, Receipt, Release, Request, RequestParcel, Restore, Revocations, SignedRequest, kind,
+    ANSWER_LABEL, Acknowledge, Answer, AnswerParcel, Challenge, ChallengeAnswer, Error, Individualize,
+    ListAcknowledgement, ListReceipt, MESSAGE_LIMIT, Posted, REQUEST_LABEL, Receipt, Release, Request,
+    RequestParcel, Restore, Revocations, SignedRequest, kind,
 };
 use minicbor::{Decode, Encode};
 
@@ -72,6 +73,20 @@ pub fn receipt(payload: &[u8]) {
 pub fn revocation_list(payload: &[u8]) {
     if let Ok(list) = decode_exact::<RevocationList>("a list", payload, REVOCATION_LIST_LIMIT) {
         assert_eq!(encode(&list), payload);
+    }
+}
+
+/// A challenge, an answer to one, or an acknowledgement: its payload, and the whole as it is signed.
+pub fn challenge(payload: &[u8]) {
+    if exact::<Challenge>(payload).is_some() {
+        let signed = sign_document(Typ::Challenge, payload, &key());
+        let _ = Challenge::verify(&signed, |_| Ok::<_, Error>(None));
+    }
+    if exact::<ChallengeAnswer>(payload).is_some() {
+        let _ = ChallengeAnswer::verify(&sign_document(Typ::ChallengeAnswer, payload, &key()));
+    }
+    if exact::<ListAcknowledgement>(payload).is_some() {
+        let _ = ListAcknowledgement::verify(&sign_document(Typ::ListAcknowledgement, payload, &key()));
     }
 }
 

@@ -14,6 +14,7 @@ pub fn vectors() -> Vec<Vector> {
     all.extend(answers());
     all.extend(rows());
     all.extend(crate::made_revocations::vectors());
+    all.extend(crate::made_challenges::vectors());
     all
 }
 

@@ -5,10 +5,12 @@
 mod bodies;
 mod bounds;
 mod cast;
+mod challenged;
 #[path = "../../../license/tests/license/changes.rs"]
 mod changes;
 mod check;
 mod made;
+mod made_challenges;
 mod made_revocations;
 mod properties;
 mod released;

@@ -47,11 +47,18 @@ fn told(lists: Vec<Vec<u8>>, cards: Vec<Vec<u8>>, known: &[Verified<Card>]) -> R
 fn lists_are_taken_in_order_up_to_the_first_that_can_not_be() {
     let mut forged = signed(5);
     *forged.last_mut().unwrap() ^= 1;
+    let for_one = RevocationList {
+        number: 4,
+        nonce: Some([1; 16]),
+        ..list()
+    };
+    let for_one = for_one.sign(&issuer_key()).unwrap().as_bytes().to_vec();
     for (lists, taken, sound) in [
         (vec![], 0, true),
         (vec![signed(4)], 1, true),
         (vec![signed(4), signed(5), signed(6)], 3, true),
         (vec![signed(5)], 0, false),
+        (vec![for_one], 0, false),
         (vec![signed(3)], 0, false),
         (vec![signed(4), signed(6)], 1, false),
         (vec![signed(4), signed(4), signed(5)], 1, false),

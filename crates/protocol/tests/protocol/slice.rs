@@ -91,6 +91,21 @@ fn messages_by_file() {
     slice(7, &files(), ROUNDS / 5, bodies::by_file);
 }
 
+/// Payloads of what goes between an issuer and a computer without a service.
+fn challenges() -> Vec<Vec<u8>> {
+    [
+        payloads("challenge", Typ::Challenge),
+        payloads("challenge-answer", Typ::ChallengeAnswer),
+        payloads("list-acknowledgement", Typ::ListAcknowledgement),
+    ]
+    .concat()
+}
+
+#[test]
+fn challenges_and_answers_to_them() {
+    slice(8, &challenges(), ROUNDS, bodies::challenge);
+}
+
 /// With KEYFERRY_WRITE_CORPUS set, gives the fuzz targets their seeds.
 #[test]
 fn corpus() {
@@ -104,6 +119,7 @@ fn corpus() {
             payloads("revocation-list", Typ::RevocationList),
         ),
         ("posted", of_kind("posted")),
+        ("challenge", challenges()),
         ("by_file", files()),
     ];
     for (target, seeds) in seeds {

@@ -5,14 +5,14 @@ use keyferry_license::{
     Card, REVOCATION_LIST_LIMIT, RevocationList, Sign1, Typ, VerifyingKey, decode_exact, encode,
 };
 use keyferry_protocol::{
-    Answer, Error, ListReceipt, MESSAGE_LIMIT, POSTED_LIMIT, Posted, Receipt, Request, Row, SignedRequest,
-    kind,
+    Answer, CHALLENGE_ANSWER_LIMIT, CHALLENGE_LIMIT, Challenge, ChallengeAnswer, Error, ListAcknowledgement,
+    ListReceipt, MESSAGE_LIMIT, POSTED_LIMIT, Posted, Receipt, Request, Row, SignedRequest, kind,
 };
 
 use crate::vector::{Vector, folder, hex, unhex};
 
 /// How many there are: a vector that is lost is missed.
-const VECTORS: usize = 87;
+const VECTORS: usize = 102;
 
 #[test]
 fn each_does_what_it_says() {
@@ -28,6 +28,9 @@ fn each_does_what_it_says() {
         "revocation-list",
         "posted",
         "list-receipt",
+        "challenge",
+        "challenge-answer",
+        "list-acknowledgement",
     ] {
         let of_kind = || all.iter().filter(|vector| vector.need("kind") == kind);
         assert!(of_kind().any(|vector| vector.need("expect") == "ok"), "{kind}");
@@ -65,6 +68,9 @@ fn run(vector: &Vector) -> Result<(), String> {
         "revocation-list" => run_list(vector),
         "posted" => run_posted(vector),
         "list-receipt" => run_list_receipt(vector),
+        "challenge" => run_challenge(vector),
+        "challenge-answer" => run_challenge_answer(vector),
+        "list-acknowledgement" => run_acknowledgement(vector),
         other => panic!("{}: kind {other:?}", vector.name),
     };
     let (stage, found) = match outcome {
@@ -172,5 +178,41 @@ fn run_list_receipt(vector: &Vector) -> Outcome {
     let receipt = ListReceipt::verify(&vector.body, &card).map_err(at("verify"))?;
     let parts = Sign1::decode(Typ::ListReceipt, &vector.body, POSTED_LIMIT).unwrap();
     assert_eq!(encode(&receipt), parts.payload);
+    Ok(())
+}
+
+/// Takes a signed document apart; its one spelling is the one that was decoded.
+fn claim<T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()>>(
+    vector: &Vector,
+    typ: Typ,
+    limit: usize,
+) -> Result<T, (&'static str, Error)> {
+    let failed = |error: keyferry_license::Error| at("decode")(error.into());
+    let parts = Sign1::decode(typ, &vector.body, limit).map_err(failed)?;
+    let claim: T = decode_exact(typ.name(), parts.payload, limit).map_err(failed)?;
+    assert_eq!(encode(&claim), parts.payload);
+    assert_eq!(parts.encode(), vector.body);
+    Ok(claim)
+}
+
+fn run_challenge(vector: &Vector) -> Outcome {
+    claim::<Challenge>(vector, Typ::Challenge, CHALLENGE_LIMIT)?;
+    let nobody = |_: &_| Ok::<_, Error>(None);
+    Challenge::verify(&vector.body, nobody)
+        .map(drop)
+        .map_err(at("verify"))
+}
+
+fn run_challenge_answer(vector: &Vector) -> Outcome {
+    let claim: ChallengeAnswer = claim(vector, Typ::ChallengeAnswer, CHALLENGE_ANSWER_LIMIT)?;
+    let answer = ChallengeAnswer::verify(&vector.body).map_err(at("verify"))?;
+    assert_eq!(answer, claim);
+    Ok(())
+}
+
+fn run_acknowledgement(vector: &Vector) -> Outcome {
+    let claim: ListAcknowledgement = claim(vector, Typ::ListAcknowledgement, CHALLENGE_ANSWER_LIMIT)?;
+    let word = ListAcknowledgement::verify(&vector.body).map_err(at("verify"))?;
+    assert_eq!(word, claim);
     Ok(())
 }

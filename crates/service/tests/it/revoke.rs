@@ -162,6 +162,14 @@ fn an_issuer_ends_its_own_licenses_only() {
     let forged = forged.sign(other.signing()).unwrap();
     let problem = post(&world, &forged, NOW).unwrap_err();
     assert_eq!(problem.code, ListProblemCode::BadSignature);
+    // And a list for one computer is none for a service.
+    let for_one = RevocationList {
+        number: 2,
+        nonce: Some([1; 16]),
+        ..(*theirs).clone()
+    };
+    let problem = post(&world, &for_one.sign(other.signing()).unwrap(), NOW).unwrap_err();
+    assert_eq!(problem.code, ListProblemCode::Malformed);
 }
 
 #[test]

@@ -141,6 +141,13 @@ pub fn remove_outbox_of(db: &Connection, path: &Path, kind: &str) -> Result<()> 
     removed.map(drop).map_err(failed(path))
 }
 
+/// Removes the requests of a kind that wait for one service.
+pub fn remove_outbox_for(db: &Connection, path: &Path, kind: &str, service: &Thumbprint) -> Result<()> {
+    let sql = "DELETE FROM outbox WHERE kind = ?1 AND service = ?2";
+    let removed = db.execute(sql, params![kind, service.0]);
+    removed.map(drop).map_err(failed(path))
+}
+
 /// Keeps a receipt.
 pub fn put_receipt(db: &Connection, path: &Path, row: &ReceiptRow) -> Result<()> {
     let sql =

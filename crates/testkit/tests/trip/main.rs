@@ -3,6 +3,7 @@
 
 mod answers;
 mod careless;
+mod challenged;
 mod consent;
 mod damage;
 mod documents;
