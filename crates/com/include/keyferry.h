@@ -305,6 +305,28 @@ struct IWMBackupRestoreProps {
 #endif
 #endif
 
+#ifndef __IWMLicenseRevocationAgent_INTERFACE_DEFINED__
+#define __IWMLicenseRevocationAgent_INTERFACE_DEFINED__
+typedef struct IWMLicenseRevocationAgent IWMLicenseRevocationAgent;
+#ifdef __cplusplus
+struct IWMLicenseRevocationAgent : public IUnknown {
+    virtual HRESULT STDMETHODCALLTYPE GetLRBChallenge(BYTE *pMachineID, DWORD cbMachineID, BYTE *pChallenge, DWORD cbChallenge, BYTE *pOut, DWORD *pcbOut) = 0;
+    virtual HRESULT STDMETHODCALLTYPE ProcessLRB(BYTE *pSignedLRB, DWORD cbSignedLRB, BYTE *pSignedACK, DWORD *pcbSignedACK) = 0;
+};
+#else
+typedef struct IWMLicenseRevocationAgentVtbl {
+    HRESULT(STDMETHODCALLTYPE *QueryInterface)(IWMLicenseRevocationAgent *This, REFIID riid, void **ppvObject);
+    ULONG(STDMETHODCALLTYPE *AddRef)(IWMLicenseRevocationAgent *This);
+    ULONG(STDMETHODCALLTYPE *Release)(IWMLicenseRevocationAgent *This);
+    HRESULT(STDMETHODCALLTYPE *GetLRBChallenge)(IWMLicenseRevocationAgent *This, BYTE *pMachineID, DWORD cbMachineID, BYTE *pChallenge, DWORD cbChallenge, BYTE *pOut, DWORD *pcbOut);
+    HRESULT(STDMETHODCALLTYPE *ProcessLRB)(IWMLicenseRevocationAgent *This, BYTE *pSignedLRB, DWORD cbSignedLRB, BYTE *pSignedACK, DWORD *pcbSignedACK);
+} IWMLicenseRevocationAgentVtbl;
+struct IWMLicenseRevocationAgent {
+    const IWMLicenseRevocationAgentVtbl *lpVtbl;
+};
+#endif
+#endif
+
 /* What became of one license: see IKeyferryProgress. Text is never NULL. */
 typedef struct KeyferryLicense {
     uint32_t size; /* of this structure: a later version may have more fields behind these */
@@ -350,9 +372,13 @@ static const IID KEYFERRY_IID_IWMStatusCallback = {0x6d7cdc70, 0x9888, 0x11d3, {
 static const IID KEYFERRY_IID_IWMLicenseBackup = {0x05e5ac9f, 0x3fb6, 0x4508, {0xbb, 0x43, 0xa4, 0x06, 0x7b, 0xa1, 0xeb, 0xe8}};
 static const IID KEYFERRY_IID_IWMLicenseRestore = {0xc70b6334, 0xa22e, 0x4efb, {0xa2, 0x45, 0x15, 0xe6, 0x5a, 0x00, 0x4a, 0x13}};
 static const IID KEYFERRY_IID_IWMBackupRestoreProps = {0x3c8e0da6, 0x996f, 0x4ff3, {0xa1, 0xaf, 0x48, 0x38, 0xf9, 0x37, 0x7e, 0x2e}};
+static const IID KEYFERRY_IID_IWMLicenseRevocationAgent = {0x6967f2c9, 0x4e26, 0x4b57, {0x88, 0x94, 0x79, 0x98, 0x80, 0xf7, 0xac, 0x7b}};
 static const IID KEYFERRY_IID_IKeyferryProgress = {0xa5b01f0c, 0x6d8e, 0x4a55, {0x9a, 0x5e, 0x5d, 0x0c, 0x3a, 0x1f, 0x7e, 0x42}};
 
 /* Creates the object. pCallback may be NULL. *ppBackup receives a reference that the caller releases. */
 KEYFERRY_EXTERN HRESULT STDMETHODCALLTYPE WMCreateBackupRestorer(IUnknown *pCallback, IWMLicenseBackup **ppBackup);
+
+/* Creates the license revocation agent. pCallback may be NULL. *ppAgent receives a reference that the caller releases. */
+KEYFERRY_EXTERN HRESULT STDMETHODCALLTYPE WMCreateLicenseRevocationAgent(IUnknown *pCallback, IWMLicenseRevocationAgent **ppAgent);
 
 #endif

@@ -17,6 +17,8 @@ pub(crate) const E_UNEXPECTED: HRESULT = HRESULT(0x8000_FFFF_u32 as i32);
 pub(crate) const NOT_SET: HRESULT = HRESULT(0xC00D_2749_u32 as i32);
 /// The buffer is too small; the needed sizes are told (nserror.h: NS_E_DRM_BUFFER_TOO_SMALL).
 pub(crate) const BUFFER_TOO_SMALL: HRESULT = HRESULT(0xC00D_275C_u32 as i32);
+/// What was handed in is not usable (nserror.h: NS_E_BACKUP_RESTORE_BAD_DATA).
+pub(crate) const BAD_DATA: HRESULT = HRESULT(0xC00D_2745_u32 as i32);
 /// An operation already runs (nserror.h: NS_E_DRM_BACKUPRESTORE_BUSY).
 pub(crate) const BUSY: HRESULT = HRESULT(0xC00D_2744_u32 as i32);
 /// Success.
@@ -72,6 +74,7 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_headers() {
         assert_eq!(of_failure(Failure::Busy), BUSY);
+        assert_eq!(of_failure(Failure::BadData), BAD_DATA);
         assert_eq!(of_failure(Failure::NoPath), NOT_SET);
         assert_eq!(of_failure(Failure::InvalidArgument), E_INVALIDARG);
         assert_eq!(BUFFER_TOO_SMALL.0, -1_072_879_780);

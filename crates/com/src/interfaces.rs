@@ -80,6 +80,30 @@ pub unsafe trait IWMBackupRestoreProps: IUnknown {
     pub unsafe fn RemoveAllProps(&self) -> HRESULT;
 }
 
+/// Revokes licenses of this computer for an issuer that the application speaks with (SDK: IWMLicenseRevocationAgent).
+#[interface("6967f2c9-4e26-4b57-8894-799880f7ac7b")]
+pub unsafe trait IWMLicenseRevocationAgent: IUnknown {
+    /// Answers an issuer's challenge. `machine_id`: the computer's ID, or null. Lengths in bytes; `*out_length` is the room
+    /// at `out`, then the answer's length.
+    pub unsafe fn GetLRBChallenge(
+        &self,
+        machine_id: *const u8,
+        machine_id_length: u32,
+        challenge: *const u8,
+        challenge_length: u32,
+        out: *mut u8,
+        out_length: *mut u32,
+    ) -> HRESULT;
+    /// Obeys the list that came of the answer, and gives the acknowledgement.
+    pub unsafe fn ProcessLRB(
+        &self,
+        list: *const u8,
+        list_length: u32,
+        acknowledgement: *mut u8,
+        acknowledgement_length: *mut u32,
+    ) -> HRESULT;
+}
+
 /// What an application implements beside [`IWMStatusCallback`], on the same object, to be told more than the SDK tells:
 /// how far an operation is, and what became of each license. Keyferry's own.
 #[interface("a5b01f0c-6d8e-4a55-9a5e-5d0c3a1f7e42")]

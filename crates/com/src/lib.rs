@@ -1,5 +1,5 @@
 //! The backup restorer object behind the ABI that programs for the Windows Media Format SDK were written against:
-//! `WMCreateBackupRestorer` and the interfaces of what it creates.
+//! `WMCreateBackupRestorer` and the interfaces of what it creates; and the license revocation agent beside it.
 //!
 //! This crate is the boundary and nothing else: what comes through it is checked and turned into calls of
 //! [`keyferry::Restorer`], and what that tells becomes calls of the application's IWMStatusCallback. It is the only crate
@@ -8,6 +8,7 @@
 
 #![allow(non_snake_case)]
 
+mod agent;
 mod entry;
 mod exports;
 mod individualize;
@@ -17,10 +18,12 @@ mod individualize;
 )]
 pub mod interfaces;
 mod object;
+mod out;
 mod properties;
+mod props;
 mod sink;
 mod text;
 #[cfg(windows)]
 mod windows;
 
-pub use exports::WMCreateBackupRestorer;
+pub use exports::{WMCreateBackupRestorer, WMCreateLicenseRevocationAgent};

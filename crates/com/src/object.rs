@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keyferry::Restorer;
 use windows_core::{HRESULT, implement};
 
-use crate::entry::{Answer, BUFFER_TOO_SMALL, BUSY, E_INVALIDARG, E_POINTER, entry, of};
+use crate::entry::{Answer, BUSY, E_INVALIDARG, entry, of};
 use crate::interfaces::{
     IWMBackupRestoreProps, IWMBackupRestoreProps_Impl, IWMLicenseBackup, IWMLicenseBackup_Impl,
     IWMLicenseRestore, IWMLicenseRestore_Impl, WM_BACKUP_OVERWRITE, WM_RESTORE_INDIVIDUALIZE,
-    WMT_TYPE_STRING,
 };
-use crate::properties::{Name, Properties};
+use crate::properties::Properties;
+use crate::props::{self, Named, Valued};
 use crate::sink::Sink;
-use crate::text;
 
 /// The backup restorer object.
 #[implement(IWMLicenseBackup, IWMLicenseRestore, IWMBackupRestoreProps)]
@@ -112,13 +111,8 @@ impl IWMLicenseRestore_Impl for BackupRestorer_Impl {
 
 impl IWMBackupRestoreProps_Impl for BackupRestorer_Impl {
     unsafe fn GetPropCount(&self, count: *mut u16) -> HRESULT {
-        entry!({
-            // SAFETY: the caller passes null or a place for the count.
-            let count = unsafe { Out::at(count) }?;
-            let readable = self.state().properties.readable().count();
-            count.put(u16::try_from(readable).unwrap_or(u16::MAX));
-            Ok(())
-        })
+        // SAFETY: the caller passes what the SDK's page says.
+        entry!({ unsafe { props::count(&self.state().properties, count) } })
     }
 
     unsafe fn GetPropByIndex(
@@ -131,30 +125,9 @@ impl IWMBackupRestoreProps_Impl for BackupRestorer_Impl {
         length: *mut u16,
     ) -> HRESULT {
         entry!({
-            // SAFETY: the caller passes null or places for the three.
-            let (name_length, data_type, length) = unsafe {
-                (
-                    Out::in_out(name_length)?,
-                    Out::at(data_type)?,
-                    Out::in_out(length)?,
-                )
-            };
-            let state = self.state();
-            let found = state.properties.readable().nth(usize::from(index));
-            let (found, text) = found.ok_or(E_INVALIDARG)?;
-            data_type.put(WMT_TYPE_STRING);
-            // SAFETY: `name` is null or has room for as many units as `name_length` said, `value` for as many bytes.
-            let fits = unsafe {
-                [
-                    copy(&text::wide(found.spelled()), name.cast(), &name_length, 2),
-                    copy(&text::wide(text), value, &length, 1),
-                ]
-            };
-            if fits == [true, true] {
-                Ok(())
-            } else {
-                Err(BUFFER_TOO_SMALL)
-            }
+            let (name, value) = (Named(name, name_length), Valued(data_type, value, length));
+            // SAFETY: as above.
+            unsafe { props::by_index(&self.state().properties, index, name, value) }
         })
     }
 
@@ -166,42 +139,20 @@ impl IWMBackupRestoreProps_Impl for BackupRestorer_Impl {
         length: *mut u16,
     ) -> HRESULT {
         entry!({
-            // SAFETY: the caller passes null or places for the two.
-            let (data_type, length) = unsafe { (Out::at(data_type)?, Out::in_out(length)?) };
-            // SAFETY: the caller passes null or a text with its terminator.
-            let name = Name::of(&unsafe { text::name(name) }?)?;
-            let state = self.state();
-            let text = state.properties.read(name)?;
-            data_type.put(WMT_TYPE_STRING);
-            // SAFETY: `value` is null or has room for as many bytes as `length` said.
-            let fits = unsafe { copy(&text::wide(text), value, &length, 1) };
-            if fits { Ok(()) } else { Err(BUFFER_TOO_SMALL) }
+            let value = Valued(data_type, value, length);
+            // SAFETY: as above.
+            unsafe { props::by_name(&self.state().properties, name, value) }
         })
     }
 
     unsafe fn SetProp(&self, name: *const u16, data_type: u32, value: *const u8, length: u16) -> HRESULT {
-        entry!({
-            // SAFETY: the caller passes null or a text with its terminator.
-            let name = Name::of(&unsafe { text::name(name) }?)?;
-            if value.is_null() {
-                return Err(E_POINTER);
-            }
-            if data_type != WMT_TYPE_STRING {
-                return Err(E_INVALIDARG);
-            }
-            // SAFETY: the caller passes `length` bytes.
-            let value = unsafe { text::value(value, length) }?;
-            self.state().properties.set(name, value)
-        })
+        // SAFETY: as above.
+        entry!({ unsafe { props::set(&mut self.state().properties, name, data_type, value, length) } })
     }
 
     unsafe fn RemoveProp(&self, name: *const u16) -> HRESULT {
-        entry!({
-            // SAFETY: the caller passes null or a text with its terminator.
-            let name = Name::of(&unsafe { text::name(name) }?)?;
-            self.state().properties.remove(name);
-            Ok(())
-        })
+        // SAFETY: as above.
+        entry!({ unsafe { props::remove(&mut self.state().properties, name) } })
     }
 
     unsafe fn RemoveAllProps(&self) -> HRESULT {
@@ -210,73 +161,4 @@ impl IWMBackupRestoreProps_Impl for BackupRestorer_Impl {
             Ok(())
         })
     }
-}
-
-/// A place of the caller's for a result. It is zero until something is put there, so that it is zero after a failure.
-struct Out<T> {
-    place: *mut T,
-    /// What stood there.
-    before: T,
-}
-
-impl<T: Copy + Default> Out<T> {
-    /// E_POINTER where there is no place.
-    ///
-    /// # Safety
-    ///
-    /// `place` is null or may be written as long as this value lives.
-    unsafe fn at(place: *mut T) -> Answer<Self> {
-        if place.is_null() {
-            return Err(E_POINTER);
-        }
-        // SAFETY: it is not null, and may be written.
-        unsafe { place.write_unaligned(T::default()) };
-        Ok(Self {
-            place,
-            before: T::default(),
-        })
-    }
-
-    /// The same for a place that holds something already.
-    ///
-    /// # Safety
-    ///
-    /// `place` is null or may be read, and be written as long as this value lives.
-    unsafe fn in_out(place: *mut T) -> Answer<Self> {
-        if place.is_null() {
-            return Err(E_POINTER);
-        }
-        // SAFETY: it is not null, and may be read.
-        let before = unsafe { place.read_unaligned() };
-        // SAFETY: it may be written, too.
-        let out = unsafe { Self::at(place) }?;
-        Ok(Self { before, ..out })
-    }
-
-    fn put(&self, value: T) {
-        // SAFETY: whoever made this value promised it.
-        unsafe { self.place.write_unaligned(value) };
-    }
-}
-
-/// Copies text with its terminator to `buffer`, which has room for `length` items of which a unit takes `per_unit`, and
-/// says the needed length; false where it doesn't fit. Without a buffer it says the length alone.
-///
-/// # Safety
-///
-/// `buffer` is null or has the room.
-unsafe fn copy(units: &[u16], buffer: *mut u8, length: &Out<u16>, unit: usize) -> bool {
-    let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_ne_bytes()).collect();
-    // The length of a name counts units, that of a value bytes.
-    let needed = bytes.len() / unit;
-    length.put(u16::try_from(needed).unwrap_or(u16::MAX));
-    if buffer.is_null() {
-        return true;
-    }
-    if usize::from(length.before) < needed {
-        return false;
-    }
-    // SAFETY: the room was promised and suffices; the two don't overlap, since one is ours.
-    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, bytes.len()) };
-    true
 }

@@ -75,9 +75,30 @@ impl Name {
 
 /// The properties that are set, in the order in which they were set first. Values are wiped when they go.
 #[derive(Default)]
-pub(crate) struct Properties(Vec<(Name, Zeroizing<String>)>);
+pub(crate) struct Properties(Vec<(Name, Zeroizing<String>)>, Kind);
+
+/// Whose properties they are.
+#[derive(Default)]
+enum Kind {
+    #[default]
+    Restorer,
+    Agent,
+}
 
 impl Properties {
+    /// Those of the license revocation agent: which computer is all that it has to be told.
+    pub(crate) fn of_agent() -> Self {
+        Self(Vec::new(), Kind::Agent)
+    }
+
+    /// E_INVALIDARG where the object has no property of this name.
+    pub(crate) fn name(&self, name: &str) -> Answer<Name> {
+        match (&self.1, Name::of(name)?) {
+            (Kind::Agent, name) if name != Name::Store => Err(E_INVALIDARG),
+            (_, name) => Ok(name),
+        }
+    }
+
     /// Sets one; E_INVALIDARG where this is no value for it.
     pub(crate) fn set(&mut self, name: Name, value: Zeroizing<String>) -> Answer {
         if !name.takes(&value) {

@@ -13,12 +13,19 @@ use super::wine::{self, Program};
 use crate::run::{Line, root};
 
 /// The sources of the client.
-const SOURCES: [&str; 4] = ["client.cpp", "contract.cpp", "forwards.cpp", "lifetime.cpp"];
+const SOURCES: [&str; 5] = [
+    "agent.cpp",
+    "client.cpp",
+    "contract.cpp",
+    "forwards.cpp",
+    "lifetime.cpp",
+];
 
 /// What the client finds in the library beside it, with the bytes of the arguments: programs of 32 bits ask their linker
 /// for `name@bytes`, and the library for the name.
-const IMPORTS: [(&str, usize); 3] = [
+const IMPORTS: [(&str, usize); 4] = [
     ("WMCreateBackupRestorer", 8),
+    ("WMCreateLicenseRevocationAgent", 8),
     ("WMCreateProfileManager", 4),
     ("WMCreateReader", 12),
 ];
@@ -73,7 +80,7 @@ impl Client {
         Ok(Self {
             program: Program { path, triple },
             language: "C++",
-            scenarios: &["contract", "reentrance", "threads", "forwards"],
+            scenarios: &["contract", "agent", "reentrance", "threads", "forwards"],
         })
     }
 

@@ -63,8 +63,9 @@ pub fn compile(compiler: &str, flags: &[&str], sources: &[PathBuf], program: &Pa
 }
 
 /// The client's sources.
-pub fn sources() -> [PathBuf; 3] {
-    ["client.cpp", "contract.cpp", "lifetime.cpp"].map(|name| crate_folder().join("tests/client").join(name))
+pub fn sources() -> [PathBuf; 4] {
+    ["agent.cpp", "client.cpp", "contract.cpp", "lifetime.cpp"]
+        .map(|name| crate_folder().join("tests/client").join(name))
 }
 
 fn program() -> &'static Path {

@@ -40,6 +40,7 @@ fn interface_ids_are_those_of_the_code() {
         ("IWMLicenseBackup", code::IWMLicenseBackup::IID),
         ("IWMLicenseRestore", code::IWMLicenseRestore::IID),
         ("IWMBackupRestoreProps", code::IWMBackupRestoreProps::IID),
+        ("IWMLicenseRevocationAgent", code::IWMLicenseRevocationAgent::IID),
         ("IKeyferryProgress", code::IKeyferryProgress::IID),
     ];
     for (name, id) in ids {
@@ -77,6 +78,8 @@ fn structures_have_the_same_size_in_c_and_in_cxx() {
            IWMLicenseBackup *backup = 0;\n\
            if (sizeof(KeyferryLicense) != {} || sizeof(KeyferryIndividualizeStatus) != {}) return 1;\n\
            if (WM_BACKUP_OVERWRITE != {} || WM_RESTORE_INDIVIDUALIZE != {} || WMT_TYPE_STRING != {}) return 2;\n\
+           IWMLicenseRevocationAgent *agent = 0;\n\
+           if (WMCreateLicenseRevocationAgent(0, &agent) != S_OK || agent == 0) return 4;\n\
            return WMCreateBackupRestorer(0, &backup) == S_OK && backup != 0 ? 0 : 3;\n\
          }}\n",
         size_of::<code::KeyferryLicense>(),

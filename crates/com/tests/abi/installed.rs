@@ -112,7 +112,7 @@ fn the_installed_library_is_found_by_programs_wherever_it_is() {
 }
 
 #[test]
-fn the_library_has_its_name_stays_loaded_and_exports_one_symbol() {
+fn the_library_has_its_name_stays_loaded_and_exports_two_symbols() {
     let headers = output(Command::new("objdump").arg("-p").arg(library()));
     let soname = headers
         .lines()
@@ -124,7 +124,10 @@ fn the_library_has_its_name_stays_loaded_and_exports_one_symbol() {
         .lines()
         .filter_map(|line| line.split(' ').nth(2))
         .collect();
-    assert_eq!(names, ["WMCreateBackupRestorer"]);
+    assert_eq!(
+        names,
+        ["WMCreateBackupRestorer", "WMCreateLicenseRevocationAgent"]
+    );
 }
 
 #[test]

@@ -8,10 +8,19 @@ use std::process::Command;
 
 use keyferry_testkit::{Wanted, World, left_out};
 
+use crate::agent::revocation;
 use crate::client::{compile, finished, sources};
 
-const SHORT: &[&str] = &["contract", "reentrance"];
-const ALL: &[&str] = &["contract", "reentrance", "threads", "backup", "restore"];
+const SHORT: &[&str] = &["contract", "agent", "reentrance"];
+const ALL: &[&str] = &[
+    "contract",
+    "agent",
+    "reentrance",
+    "threads",
+    "backup",
+    "restore",
+    "revocation",
+];
 
 /// How a client is watched.
 struct Watched {
@@ -51,6 +60,7 @@ impl Watched {
             match *name {
                 "backup" => self.backup(),
                 "restore" => self.restore(),
+                "revocation" => revocation(&|words| self.run(words)),
                 name => {
                     let world = World::new();
                     let (home, stick) = (world.path("home"), world.folder("stick"));

@@ -210,6 +210,9 @@ static int run(const Words &words) {
     if (words[0] == "backup") operate(true, rest);
     else if (words[0] == "restore") operate(false, rest);
     else if (words[0] == "contract") contract(rest);
+    else if (words[0] == "agent") agent(rest);
+    else if (words[0] == "challenge") challenge(rest);
+    else if (words[0] == "process") process(rest);
     else if (words[0] == "reentrance") reentrance(rest);
     else if (words[0] == "endurance") endurance(rest);
     else if (words[0] == "threads") threads(rest);

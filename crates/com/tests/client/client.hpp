@@ -91,6 +91,9 @@ std::thread::id main_thread();
 
 // The scenarios; each is given the words after its name.
 using Words = std::vector<std::string>;
+void agent(const Words &words);
+void challenge(const Words &words);
+void process(const Words &words);
 void contract(const Words &words);
 void reentrance(const Words &words);
 void endurance(const Words &words);
