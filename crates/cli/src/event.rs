@@ -32,6 +32,8 @@ events! {
     Beside = "beside";
     /// A card.
     Card = "card";
+    /// A step of a revocation without a service.
+    Challenge = "challenge";
     /// A new part of the demo.
     Chapter = "chapter";
     /// This computer.

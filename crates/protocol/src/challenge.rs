@@ -206,6 +206,11 @@ impl ListAcknowledgement {
         })
     }
 
+    /// Whose word it is.
+    pub fn computer(&self) -> Result<ComputerId> {
+        Ok(VerifyingKey::from_bytes(self.key)?.thumbprint())
+    }
+
     /// Signs it with the key that it names.
     pub fn sign(&self, key: &SigningSecret) -> Vec<u8> {
         sign_document(Typ::ListAcknowledgement, &encode(self), key)

@@ -8,12 +8,13 @@ use std::path::Path;
 
 use keyferry_license::document::DocumentKind;
 use keyferry_license::{
-    Card, LicenseFile, Sign1, SigningSecret, Text, Thumbprint, Typ, armor, check_deterministic,
+    Card, IssuerKey, LicenseFile, RevocationList, Sign1, SigningSecret, Text, Thumbprint, Typ, armor,
+    check_deterministic,
 };
 use keyferry_protocol::{
-    ANSWER_LABEL, ANSWER_TYPE, Acknowledge, Answer, AnswerParcel, ListNumber, ListProblemCode, Lists,
-    POSTED_TYPE, Posted, ProblemCode, REQUEST_LABEL, REVOCATIONS_TYPE, Release, ReleaseItem, Request,
-    RequestParcel, Revocations, kind,
+    ANSWER_LABEL, ANSWER_TYPE, Acknowledge, Answer, AnswerParcel, Challenge, ChallengeAnswer,
+    ListAcknowledgement, ListNumber, ListProblemCode, Lists, POSTED_TYPE, Posted, ProblemCode, REQUEST_LABEL,
+    REVOCATIONS_TYPE, Release, ReleaseItem, Request, RequestParcel, Revocations, kind,
 };
 use keyferry_store::{FileGuard, MachineIdentity, Store};
 
@@ -101,6 +102,17 @@ impl Trip {
         found
     }
 
+    fn issuer(&self) -> SigningSecret {
+        let key = IssuerKey::from_armor(&self.read("pub/issuer.key")).expect("a key");
+        key.signing().clone()
+    }
+
+    fn challenge(&self) -> Vec<u8> {
+        let card = Card::verify(&self.card("pub/issuer.card")).expect("a card");
+        let challenge = Challenge::new(&card).expect("randomness");
+        challenge.sign(&self.issuer())
+    }
+
     fn list(&self) -> Vec<u8> {
         self.read("pub/revocations/00000001.list")
     }
@@ -167,6 +179,24 @@ impl Trip {
             Typ::ListReceipt => {
                 let posted = Posted::decode(&self.posted()).expect("an answer");
                 (posted.receipt.expect("a receipt"), "list-receipt")
+            }
+            Typ::Challenge => (self.challenge(), "challenge"),
+            Typ::ChallengeAnswer => {
+                let (id, issuer) = (Challenge::id(&self.challenge()), self.issuer());
+                let issuer = issuer.public().thumbprint();
+                let answer = ChallengeAnswer::new(id, issuer, 3, &self.issuer()).expect("randomness");
+                (answer.sign(&self.issuer()), "challenge")
+            }
+            Typ::ListAcknowledgement => {
+                let list = RevocationList::parse(&self.list()).expect("a list");
+                let word = ListAcknowledgement {
+                    issuer: list.claim().issuer,
+                    key: *self.issuer().public().as_bytes(),
+                    nonce: [7; 16],
+                    number: 4,
+                    list: list.digest(),
+                };
+                (word.sign(&self.issuer()), "challenge")
             }
             _ => panic!("{typ:?} has neither an example here nor a view"),
         }

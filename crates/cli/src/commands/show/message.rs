@@ -1,6 +1,7 @@
 //! Messages between computers and services, and signed documents that stand alone. What a signature proves is said only
 //! where the signer's card is at hand; a signature that does not hold is an error.
 
+mod challenge;
 mod entries;
 mod views;
 
@@ -161,6 +162,9 @@ impl Viewer<'_> {
             Typ::Receipt => self.receipt(bytes),
             Typ::RevocationList => self.list(bytes),
             Typ::ListReceipt => self.list_receipt(bytes),
+            Typ::Challenge => self.challenge(bytes),
+            Typ::ChallengeAnswer => self.challenge_answer(bytes),
+            Typ::ListAcknowledgement => self.acknowledgement(bytes),
             Typ::Backup => Err(Refused::Other(Failed::other(
                 "the footer of a backup, which says something only where it ends one",
             ))),
