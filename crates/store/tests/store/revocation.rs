@@ -313,6 +313,96 @@ fn it_happens_as_a_whole_or_not_at_all() {
     }
 }
 
+fn answer_of(issuer: &Issuer) -> OutboxEntry {
+    OutboxEntry {
+        request_id: [3; 32],
+        service: issuer.id(),
+        kind: "challenge-answer".into(),
+        ..acknowledgement()
+    }
+}
+
+#[test]
+fn a_list_that_answers_is_obeyed_once_and_in_any_order() {
+    let two = two();
+    let (store, issuer) = (&two.store, &two.issuer);
+    let (answer, word) = (answer_of(issuer), acknowledgement());
+    let fifth = issuer.list(5, &[subject("Ann")]);
+    let nobody = store.revoke_answered(&fifth, &answer.request_id, &word, NOW);
+    assert!(matches!(nobody, Err(Error::NotPending)));
+    assert_eq!(
+        (store.count().unwrap(), store.pending(None).unwrap().len()),
+        (10, 0)
+    );
+    store.outbox_put(&answer).unwrap();
+    let removed = store.revoke_answered(&fifth, &answer.request_id, &word, NOW);
+    assert_eq!(removed.unwrap().len(), 2);
+    assert!(store.return_key(&[1; 16]).unwrap().is_none());
+    assert_eq!(store.revocation_seen(&issuer.id()).unwrap(), 5);
+    let waiting = store.pending(None).unwrap();
+    assert_eq!((waiting.len(), waiting[0].request_id), (1, word.request_id));
+    let again = store.revoke_answered(&fifth, &answer.request_id, &word, NOW);
+    assert!(matches!(again, Err(Error::NotPending)));
+    // A lower number takes nothing from the higher one, and what it names goes all the same.
+    store.outbox_put(&answer).unwrap();
+    let second = issuer.list(2, &[subject("Bob")]);
+    let removed = store.revoke_answered(&second, &answer.request_id, &word, NOW);
+    assert_eq!((removed.unwrap().len(), store.count().unwrap()), (1, 7));
+    assert_eq!(store.revocation_seen(&issuer.id()).unwrap(), 5);
+    store
+        .revoke(&[issuer.list(6, &[subject("Eve")])], &[], NOW)
+        .unwrap();
+}
+
+#[test]
+fn an_answer_goes_and_its_acknowledgement_comes_as_a_whole_or_not_at_all() {
+    for place in [
+        "DELETE ON license",
+        "INSERT ON tombstone",
+        "INSERT ON revocation",
+        "INSERT ON revocation_list",
+        "INSERT ON outbox",
+        "INSERT ON meta",
+    ] {
+        let two = two();
+        let answer = answer_of(&two.issuer);
+        two.store.outbox_put(&answer).unwrap();
+        let stop = format!("CREATE TRIGGER stop BEFORE {place} BEGIN SELECT RAISE(ABORT, 'stop'); END");
+        two.world.sqlite().execute(&stop, []).unwrap();
+        let list = two.issuer.list(1, &[subject("Ann")]);
+        let word = acknowledgement();
+        let stopped = two.store.revoke_answered(&list, &answer.request_id, &word, NOW);
+        assert!(matches!(stopped, Err(Error::Database { .. })), "{place}");
+        let store = two.world.store();
+        assert_eq!(store.count().unwrap(), 10, "{place}");
+        assert_eq!(store.revocation_seen(&two.issuer.id()).unwrap(), 0);
+        let waiting = store.pending(None).unwrap();
+        assert_eq!((waiting.len(), waiting[0].request_id), (1, answer.request_id));
+    }
+}
+
+#[test]
+fn an_entry_takes_the_place_of_those_of_its_kinds_for_the_same_peer() {
+    let two = two();
+    let (own, others) = (answer_of(&two.issuer), answer_of(&two.other));
+    let others = OutboxEntry {
+        request_id: [4; 32],
+        ..others
+    };
+    for entry in [&own, &others, &acknowledgement()] {
+        two.store.outbox_put(entry).unwrap();
+    }
+    let next = OutboxEntry {
+        request_id: [5; 32],
+        ..own.clone()
+    };
+    let kinds = ["challenge-answer", "list-acknowledgement"];
+    two.store.outbox_replace(&kinds, &next).unwrap();
+    let waiting = two.store.pending(None).unwrap();
+    let ids: Vec<_> = waiting.iter().map(|waiting| waiting.request_id[0]).collect();
+    assert_eq!(ids, [4, 9, 5]);
+}
+
 #[test]
 fn an_older_copy_is_noticed_and_a_new_store_asks_again() {
     let two = two();
