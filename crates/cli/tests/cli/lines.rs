@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use keyferry_license::{Digest, SigningSecret, Thumbprint};
-use keyferry_protocol::{ListProblemCode, ListReceipt, Posted};
+use keyferry_protocol::{ChallengeAnswer, ListProblemCode, ListReceipt, Posted};
 use serde_json::Value;
 
 use crate::place::{Lines, Place, SCHEMA, text};
@@ -84,7 +84,7 @@ fn revoke(seen: &mut Seen) {
     seen.all(&place.json(&["verify", "damaged"]));
 }
 
-/// Requests and answers by file, and what an issuer is told of a list.
+/// Requests and answers by file, what an issuer is told of a list, and an answer to its challenge.
 fn messages(seen: &mut Seen) {
     let place = Place::with_trust();
     let _served = place.serve();
@@ -112,7 +112,8 @@ fn messages(seen: &mut Seen) {
     };
     let key = SigningSecret::generate().expect("a key");
     let problem = Posted::problem(ListProblemCode::Gap, "list 1 is missing", Some(1));
-    for bytes in [receipt.sign(&key), problem.encode()] {
+    let answer = ChallengeAnswer::new([6; 32], receipt.issuer, 2, &key).expect("randomness");
+    for bytes in [receipt.sign(&key), problem.encode(), answer.sign(&key)] {
         fs::write(place.path("posted"), bytes).expect("written");
         seen.all(&place.json(&["show", "posted"]));
     }
