@@ -34,9 +34,26 @@ std::string narrow(const WCHAR *text);
         }                                                                              \
     } while (0)
 
+// Where the stack ends. With 32 bits it is the library that takes the arguments away (stdcall); a compiler that found them
+// still there would often not mind.
+#ifdef __i386__
+#define STACK_POINTER(place) __asm__ volatile("movl %%esp, %0" : "=r"(place))
+#else
+#define STACK_POINTER(place) place = nullptr
+#endif
+
 #define CHECK_HR(call, expected)                                                       \
     do {                                                                               \
+        void *before_, *after_;                                                        \
+        STACK_POINTER(before_);                                                        \
         const uint32_t hr_ = static_cast<uint32_t>(call);                              \
+        STACK_POINTER(after_);                                                         \
+        if (before_ != after_) {                                                       \
+            std::fprintf(stderr, "%s:%d: %s: the stack is not as before\n", __FILE__,  \
+                         __LINE__, #call);                                             \
+            std::fflush(stdout);                                                       \
+            std::_Exit(1);                                                             \
+        }                                                                              \
         if (hr_ != static_cast<uint32_t>(expected)) {                                  \
             std::fprintf(stderr, "%s:%d: %s: %08X instead of %08X\n", __FILE__,        \
                          __LINE__, #call, hr_, static_cast<uint32_t>(expected));       \
