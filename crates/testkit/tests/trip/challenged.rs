@@ -170,6 +170,8 @@ fn an_issuer_that_nobody_accepted_gets_no_answer_and_one_that_is_revokes_its_own
     let world = World::new();
     let (old, issued, _) = world.backed_up(1);
     let stranger = Publisher::new("Somebody");
+    // Known, as by a license that was imported, is not accepted.
+    old.store().put_card(stranger.card()).expect("kept");
     let challenge = stranger.challenge();
     let asked = agent(&world, &old).answer_challenge(&challenge, None);
     assert!(matches!(asked, Err(Error::IssuerNotAccepted { issuer }) if issuer == stranger.root()));
