@@ -15,8 +15,8 @@ mod raw_age;
 use std::fs;
 use std::path::Path;
 
-use keyferry_archive::{License, Record};
-use made::{backup, header, header_with, license, secret};
+use keyferry_archive::{License, Parity, Record};
+use made::{Dice, backup, header, header_with, license, protected, secret};
 use raw::{Raw, RawFrame, frames_start, header_of, trailer};
 use raw_age::{WORK_FACTOR, around, chunks, encrypt, passphrase, passphrase_of, protect, recipient};
 
@@ -29,6 +29,7 @@ fn main() {
     cases.extend(cut_and_flipped());
     cases.extend(against_the_rules());
     cases.extend(encrypted());
+    cases.extend(with_parity());
     cases.sort();
     for (name, outcome, licenses, documents, bytes) in cases {
         fs::write(Path::new(&folder).join(format!("{name}.keyferry")), bytes).unwrap();
@@ -40,7 +41,7 @@ fn main() {
 fn good() -> Vec<Case> {
     let (three, _) = backup(&header(1), 3, &[]);
     let inner = three[..three.len() - 64].to_vec();
-    let parity = [&inner[..], &[0xee; 300], &trailer(inner.len() as u64, 1, 300)].concat();
+    let parity = [&inner[..], &[0xee; 300], &trailer(inner.len() as u64, 3, 300)].concat();
     vec![
         ("good-no-license", "whole", 0, 0, backup(&header(1), 0, &[]).0),
         ("good-three-licenses", "whole", 3, 0, three),
@@ -59,7 +60,7 @@ fn good() -> Vec<Case> {
             0,
             backup(&header_with(1, 16), 1, &[]).0,
         ),
-        ("good-parity-of-a-later-version", "whole", 3, 0, parity),
+        ("good-protection-of-a-later-version", "whole", 3, 0, parity),
     ]
 }
 
@@ -277,6 +278,80 @@ fn encrypted() -> Vec<Case> {
             flip(inner + 48 + 30),
         ),
         ("bad-open-end", "damaged: encryption", 3, 1, protect(&open_end)),
+    ]
+}
+
+/// With parity, and damaged within what it repairs, or beyond.
+fn with_parity() -> Vec<Case> {
+    let (three, _) = backup(&header(1), 3, &[]);
+    let closed = around(&three, &[recipient([0x42; 32])]);
+    let whole = protected(&three[..three.len() - 64], Parity::Twelve);
+    let closed = protected(&closed[..closed.len() - 64 - 48], Parity::Twelve);
+    let (tenth, len) = (whole.len() / 10, whole.len());
+    let noisy = |from: usize, len: usize| {
+        let (mut bytes, mut dice) = (whole.clone(), Dice::new(from as u64));
+        bytes[from..from + len].fill_with(|| dice.below(256) as u8);
+        bytes
+    };
+    let mut closed_damaged = closed.clone();
+    closed_damaged[2000..2000 + tenth].fill(0);
+    let (forty, _) = backup(&header(1), 40, &[]);
+    let mut beyond = protected(&forty[..forty.len() - 64], Parity::Twelve);
+    let (frame, lost) = (frames_start(&beyond) + 100, beyond.len() / 5);
+    beyond[frame..frame + lost].fill(0xaa);
+    let other = protected(&two_frames(2).build(), Parity::Twelve);
+    let mixed = [
+        &three[..three.len() - 64],
+        &other[other.len() - (len - three.len() + 64)..],
+    ]
+    .concat();
+    vec![
+        ("good-parity", "whole", 3, 0, whole.clone()),
+        ("good-parity-encrypted", "whole", 3, 0, closed),
+        (
+            "good-parity-five",
+            "whole",
+            3,
+            0,
+            protected(&three[..three.len() - 64], Parity::Five),
+        ),
+        ("bad-parity-start-is-noise", "repaired", 3, 0, noisy(0, tenth)),
+        (
+            "bad-parity-middle-is-noise",
+            "repaired",
+            3,
+            0,
+            noisy(len / 3, tenth),
+        ),
+        (
+            "bad-parity-middle-is-zero-encrypted",
+            "repaired",
+            3,
+            0,
+            closed_damaged,
+        ),
+        (
+            "bad-parity-end-is-noise",
+            "damaged: trailer",
+            3,
+            0,
+            noisy(len - tenth, tenth),
+        ),
+        (
+            "bad-parity-cut",
+            "damaged: trailer",
+            3,
+            0,
+            whole[..len - tenth].to_vec(),
+        ),
+        (
+            "bad-parity-beyond-repair",
+            "damaged: frame, protection",
+            0,
+            0,
+            beyond,
+        ),
+        ("bad-parity-of-another-backup", "refused: length", 0, 0, mixed),
     ]
 }
 

@@ -95,6 +95,12 @@ pub enum Error {
     /// Something that the rest needs is damaged, or the caller asked for a whole backup.
     #[error("the backup is damaged: {0}")]
     Damaged(Damage),
+    /// There is no parity in it, or too little is left of it and of the rest.
+    #[error("the backup can't be repaired: {why}")]
+    NotRepairable {
+        /// What is missing.
+        why: String,
+    },
     /// The header is whole and breaks the rules.
     #[error("the header of the backup breaks the rules: {why}")]
     Header {
@@ -212,7 +218,7 @@ impl Error {
             Error::BadRecipient { .. } | Error::BadIdentity { .. } => Fault::Caller,
             Error::NotABackup { .. } | Error::WorkFactor { .. } | Error::Version { .. } => Fault::File,
             Error::Protection { .. } | Error::Length { .. } => Fault::File,
-            Error::Damaged(_) | Error::Header { .. } => Fault::File,
+            Error::Damaged(_) | Error::NotRepairable { .. } | Error::Header { .. } => Fault::File,
             Error::NoMedium { .. } | Error::Full { .. } | Error::ReadOnly { .. } => Fault::Medium,
             Error::FileTooLong { .. } | Error::Denied { .. } | Error::ReadBack { .. } => Fault::Medium,
             Error::Medium { .. } | Error::Stream { .. } => Fault::Medium,
@@ -233,6 +239,9 @@ impl Error {
             Error::WorkFactor { .. } => "decrypt it with age, if you trust where it comes from",
             Error::Version { .. } | Error::Protection { .. } => "a newer Keyferry reads it",
             Error::Length { .. } | Error::Damaged(_) => "take another copy, or an earlier backup",
+            Error::NotRepairable { .. } => {
+                "restore from it: what is whole is given; then take another copy, or an earlier backup"
+            }
             Error::NoMedium { .. } => "connect the medium, or name a folder that exists; none is made",
             Error::Exists { .. } => "allow it to be replaced, or name another folder",
             Error::Busy { .. } => "wait until the other one is done",

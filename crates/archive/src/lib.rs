@@ -16,6 +16,7 @@ mod payload;
 mod protection;
 mod reader;
 mod record;
+mod repair;
 mod verify;
 mod writer;
 
@@ -28,10 +29,12 @@ pub use encryption::{
 pub use error::{Error, Fault, Result};
 pub use header::{BackupId, HEADER_LIMIT, Header, LastReceipt, MAX_ISSUERS, MAX_SERVICES, ServiceSeal};
 pub use payload::{FooterState, Item, Records, Root};
+pub use protection::{Parity, Protection, protect};
 pub use reader::Reader;
 pub use record::{
     DOCUMENT_LIMIT, DocumentPart, KIND_LIMIT, License, NAME_LIMIT, PART_LEN, RECORD_LIMIT, Record,
 };
+pub use repair::Repair;
 pub use verify::{
     Counts, Inspector, KeyCheck, LicenseVerdict, Opened, Report, Unchecked, Verdict, verify, verify_open,
 };

@@ -19,7 +19,7 @@ pub trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 /// A file that is being made. While it lives no other process makes one of the same name.
-pub trait NewFile: Write {
+pub trait NewFile: Write + Seek {
     /// Everything that was written is on the medium when this returns.
     fn sync(&mut self) -> io::Result<()>;
     /// Is the file that bears its name still this one? False when somebody removed or replaced it.
@@ -39,6 +39,8 @@ pub trait Medium {
     fn exists(&self, name: &str) -> io::Result<bool>;
     /// Opens a file to read.
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>>;
+    /// Opens a file such that it is read from the medium itself where that can be, not from the system's memory.
+    fn open_uncached(&self, name: &str) -> io::Result<Box<dyn ReadSeek>>;
     /// Makes a new, empty file in place of what a process that is gone left behind. `WouldBlock` if another process
     /// is making it.
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>>;

@@ -6,7 +6,7 @@ use crate::damage::{Damage, Lost, Place};
 use crate::encryption::{Head, Outermost, recognize};
 use crate::error::{Error, Result};
 use crate::payload::{PREAMBLE_LEN, read_at};
-use crate::protection::{CHECK_LEN, Check, Ending, TRAILER_LEN, Trailer};
+use crate::protection::{CHECK_LEN, Check, Ending, Mended, TRAILER_LEN, Table, Trailer};
 
 pub(crate) struct Outside {
     /// Length of the file.
@@ -18,19 +18,23 @@ pub(crate) struct Outside {
     pub check: Option<[u8; CHECK_LEN]>,
     /// If it is encrypted.
     pub head: Option<Head>,
+    /// The protection, or a part of it, is damaged.
+    unprotected: Option<Damage>,
 }
 
 impl Outside {
-    /// What the file is comes before what is wrong with its end: so what can be read of both is kept.
-    pub fn read(source: &mut (impl Read + Seek)) -> Result<Self> {
+    /// What the file is comes before what is wrong with its end: so what can be read of both is kept. Where there is
+    /// parity, the rest is read through it.
+    pub fn read(source: &mut Mended<impl Read + Seek>) -> Result<Self> {
         let stream = |source| Error::Stream {
             doing: "read",
             at: 0,
             source,
         };
         let size = source.seek(SeekFrom::End(0)).map_err(stream)?;
+        let ending = read_ending(source.raw(), size);
+        let (trailer, unprotected) = protect(source, &ending, size);
         let start = first_bytes(source, size).map_err(stream)?;
-        let ending = read_ending(source, size);
         let head = match (recognize(&start), &ending) {
             (Outermost::Payload, _) => None,
             (Outermost::Age, _) => Some(Head::read(source)?),
@@ -51,10 +55,6 @@ impl Outside {
                 return Err(Error::NotABackup { why });
             }
         };
-        let trailer = match &ending {
-            Ok(Ending::Whole(trailer)) => Some(*trailer),
-            _ => None,
-        };
         let check = trailer.filter(Trailer::has_check);
         let check = check.and_then(|trailer| Check::read(source, trailer.inner_len));
         Ok(Self {
@@ -63,11 +63,12 @@ impl Outside {
             check,
             ending,
             head,
+            unprotected,
         })
     }
 
     /// Where layers 1 and 2 may end, and what is wrong with the protection that should say it.
-    pub fn ends(&mut self) -> Result<(Vec<u64>, Option<Damage>)> {
+    pub fn ends(&mut self) -> Result<(Vec<u64>, Vec<Damage>)> {
         let ending = std::mem::replace(&mut self.ending, Ok(Ending::Missing))?;
         let why = match ending {
             Ending::Whole(trailer) => {
@@ -77,7 +78,8 @@ impl Outside {
                     lost: Some(Lost::default()),
                     why: "the check over the backup is damaged itself".into(),
                 });
-                return Ok((vec![trailer.inner_len], broken));
+                let findings = broken.into_iter().chain(self.unprotected.take());
+                return Ok((vec![trailer.inner_len], findings.collect()));
             }
             Ending::Broken => "damaged",
             Ending::Missing => "missing: the file was cut, or something was added to it",
@@ -89,14 +91,48 @@ impl Outside {
             lost: Some(Lost::default()),
             why: why.into(),
         };
-        let ends = match self.head {
+        let ends = match (self.trailer, &self.head) {
+            // The pages of check values say it too.
+            (Some(trailer), _) => vec![trailer.inner_len],
             // Before a trailer that is damaged, or with the file.
-            None => vec![before, self.size],
+            (None, None) => vec![before, self.size],
             // The check stands there too, and of both any part may be left. A last chunk proves where it ends.
-            Some(_) => (before.saturating_sub(CHECK_LEN as u64)..=self.size).collect(),
+            (None, Some(_)) => (before.saturating_sub(CHECK_LEN as u64)..=self.size).collect(),
         };
-        Ok((ends, Some(damage)))
+        Ok((ends, vec![damage]))
     }
+}
+
+/// Sees to it that damage is repaired from now on; gives the trailer, which the pages of check values stand in for.
+fn protect(
+    source: &mut Mended<impl Read + Seek>,
+    ending: &Result<Ending>,
+    size: u64,
+) -> (Option<Trailer>, Option<Damage>) {
+    let (trailer, table) = match ending {
+        Ok(Ending::Whole(trailer)) if trailer.has_parity() => {
+            let table = Table::at(source.raw(), trailer.inner_len, size);
+            let fits = |table: &Table| Trailer::with_parity(&table.layout) == *trailer;
+            let Some(table) = table.filter(fits) else {
+                let damage = Damage {
+                    place: Place::Protection,
+                    range: trailer.inner_len..trailer.inner_len + trailer.len,
+                    lost: Some(Lost::default()),
+                    why: "nothing in it leads to the parity".into(),
+                };
+                return (Some(*trailer), Some(damage));
+            };
+            (*trailer, table)
+        }
+        Ok(Ending::Whole(trailer)) => return (Some(*trailer), None),
+        Ok(Ending::Broken | Ending::Missing) => match Table::search(source.raw(), 0, size) {
+            None => return (None, None),
+            Some(table) => (Trailer::with_parity(&table.layout), table),
+        },
+        Err(_) => return (None, None),
+    };
+    source.protect(table);
+    (Some(trailer), None)
 }
 
 fn first_bytes(source: &mut (impl Read + Seek), size: u64) -> std::io::Result<Vec<u8>> {

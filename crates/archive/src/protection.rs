@@ -1,168 +1,93 @@
-//! Layer 3, the protection: its place, and the trailer that every backup ends with (docs/backup.md section 7). Of an
-//! encrypted backup it holds a check, so that damage is seen without a passphrase. No parity is written yet; that of a
-//! later version is passed over.
+//! Layer 3, the protection (docs/backup.md section 7): the trailer, and parity by which damage is repaired. Knows nothing
+//! of what it protects.
 
-use std::io::{self, Read, Seek};
+mod layout;
+mod mend;
+mod page;
+mod protect;
+mod stripe;
+mod survey;
+mod table;
+mod trailer;
 
-use crate::error::{Error, Result};
-use crate::payload::read_at;
+use crate::damage::{Damage, Lost, Place};
 
-pub(crate) const TRAILER_LEN: usize = 64;
-const MAGIC: &[u8; 16] = b"keyferry trailer";
-const VERSION: u32 = 1;
-const NOTHING: u32 = 0;
-/// Kind 1 is left to parity.
-const CHECK: u32 = 2;
-/// Digest, and a check of it.
-pub(crate) const CHECK_LEN: usize = 48;
-const PIECE: usize = 64 * 1024;
+pub(crate) use layout::Layout;
+pub use layout::Parity;
+pub(crate) use mend::Mended;
+pub(crate) use protect::Protecting;
+pub use protect::protect;
+pub(crate) use survey::Survey;
+pub(crate) use table::Table;
+pub(crate) use trailer::{CHECK_LEN, Check, Ending, TRAILER_LEN, Trailer};
 
-/// The last bytes of a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Trailer {
-    /// N: bytes 0..N are layers 1 and 2.
-    pub inner_len: u64,
-    pub parity_kind: u32,
-    /// Parity lies between N and the trailer.
-    pub parity_len: u64,
+/// What the protection of a file is worth now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Protection {
+    /// Bytes in a cell.
+    pub cell_len: u32,
+    /// Cells in the file, parity included.
+    pub cells: u64,
+    /// Of them, damaged: of the backup itself.
+    pub damaged: u64,
+    /// Damaged cells of parity.
+    pub damaged_parity: u64,
+    /// Damaged pages of check values.
+    pub damaged_pages: u64,
+    /// Cells of parity in a stripe, so many of which may be damaged.
+    pub parity: u32,
+    /// How much of the parity the most damaged stripe needs: 0 where nothing is damaged, more than 1 where it is too
+    /// little.
+    pub used: f64,
+    /// Stripes that can't be repaired.
+    pub lost_stripes: u64,
+    /// Most of the file is not what the check values say: they are another backup's, or nothing can be saved by them.
+    pub is_foreign: bool,
+    /// N: bytes 0..N are what is protected.
+    inner_len: u64,
 }
 
-/// What stands at the end of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Whole(Trailer),
-    Broken,
-    Missing,
-}
-
-impl Trailer {
-    /// Of a backup without parity.
-    pub fn plain(inner_len: u64) -> Self {
+impl Protection {
+    fn new(table: &Table, survey: &Survey) -> Self {
+        let layout = &table.layout;
         Self {
-            inner_len,
-            parity_kind: NOTHING,
-            parity_len: 0,
+            cell_len: layout.cell_len,
+            cells: layout.cells(),
+            damaged: survey.bad_data,
+            damaged_parity: survey.bad_parity,
+            damaged_pages: table.broken_pages.len() as u64,
+            parity: layout.parity,
+            used: survey.used(),
+            lost_stripes: survey.lost_stripes(),
+            is_foreign: survey.is_foreign(),
+            inner_len: layout.inner_len,
         }
     }
 
-    /// Of a backup with a check.
-    pub fn with_check(inner_len: u64) -> Self {
-        Self {
-            inner_len,
-            parity_kind: CHECK,
-            parity_len: CHECK_LEN as u64,
-        }
+    /// Is every byte of the backup itself there, or made again?
+    pub fn is_repairable(&self) -> bool {
+        self.lost_stripes == 0 && !self.is_foreign
     }
 
-    pub fn has_check(&self) -> bool {
-        self.parity_kind == CHECK
-    }
-
-    pub fn to_bytes(self) -> [u8; TRAILER_LEN] {
-        let mut out = [0; TRAILER_LEN];
-        out[..16].copy_from_slice(MAGIC);
-        out[16..20].copy_from_slice(&VERSION.to_be_bytes());
-        out[20..24].copy_from_slice(&self.parity_kind.to_be_bytes());
-        out[24..32].copy_from_slice(&self.inner_len.to_be_bytes());
-        out[32..40].copy_from_slice(&self.parity_len.to_be_bytes());
-        let check = check(&out[..48]);
-        out[48..].copy_from_slice(&check);
-        out
-    }
-
-    /// Reads the end of a file of `len` bytes. A trailer that is whole must tell of this very length.
-    pub fn from_bytes(bytes: &[u8; TRAILER_LEN], len: u64) -> Result<Ending> {
-        let u32_at = |at: usize| {
-            bytes[at..at + 4]
-                .iter()
-                .fold(0, |n, byte| n << 8 | u32::from(*byte))
+    /// All of it as one damage.
+    pub fn damage(&self) -> Damage {
+        let cells = self.damaged + self.damaged_parity;
+        let why = if self.is_foreign {
+            "most of the backup is not what its parity was made of: that belongs to another backup, or too much is damaged".to_owned()
+        } else if self.is_repairable() {
+            format!("{cells} of {} cells are damaged, and were repaired", self.cells)
+        } else {
+            format!(
+                "{cells} of {} cells are damaged, more than can be repaired",
+                self.cells
+            )
         };
-        let u64_at = |at: usize| {
-            bytes[at..at + 8]
-                .iter()
-                .fold(0, |n, byte| n << 8 | u64::from(*byte))
-        };
-        if check(&bytes[..48]) != bytes[48..] {
-            let near = bytes.starts_with(MAGIC);
-            return Ok(if near { Ending::Broken } else { Ending::Missing });
+        Damage {
+            place: Place::Protection,
+            range: 0..self.inner_len,
+            lost: self.is_repairable().then(Lost::default),
+            why,
         }
-        let trailer = Self {
-            parity_kind: u32_at(20),
-            inner_len: u64_at(24),
-            parity_len: u64_at(32),
-        };
-        let (version, kind) = (u32_at(16), trailer.parity_kind);
-        let known = version == VERSION && bytes.starts_with(MAGIC) && bytes[40..48] == [0; 8];
-        let len_fits = match kind {
-            NOTHING => trailer.parity_len == 0,
-            CHECK => trailer.parity_len == CHECK_LEN as u64,
-            _ => true,
-        };
-        if !known || !len_fits {
-            return Err(Error::Protection { version, kind });
-        }
-        let stated = trailer
-            .inner_len
-            .checked_add(trailer.parity_len)
-            .and_then(|sum| sum.checked_add(TRAILER_LEN as u64));
-        if stated != Some(len) {
-            let stated = stated.unwrap_or(u64::MAX);
-            return Err(Error::Length { stated, actual: len });
-        }
-        Ok(Ending::Whole(trailer))
     }
-}
-
-fn check(bytes: &[u8]) -> [u8; 16] {
-    let digest = blake3::derive_key("keyferry v1 backup trailer", bytes);
-    std::array::from_fn(|at| digest[at])
-}
-
-/// Digest of layers 1 and 2, taken while they are written or read.
-#[derive(Clone)]
-pub(crate) struct Check(blake3::Hasher);
-
-impl Check {
-    pub fn new() -> Self {
-        Self(blake3::Hasher::new_derive_key("keyferry v1 backup check"))
-    }
-
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// What stands at N.
-    pub fn to_bytes(&self) -> [u8; CHECK_LEN] {
-        let digest: [u8; 32] = self.0.finalize().into();
-        let mut out = [0; CHECK_LEN];
-        out[..32].copy_from_slice(&digest);
-        out[32..].copy_from_slice(&check_of(&digest));
-        out
-    }
-
-    /// Reads what stands at N; `None` if it is damaged.
-    pub fn read(source: &mut (impl Read + Seek), inner_len: u64) -> Option<[u8; CHECK_LEN]> {
-        let mut bytes = [0; CHECK_LEN];
-        read_at(source, inner_len, &mut bytes).ok()?;
-        (check_of(&bytes[..32]) == bytes[32..]).then_some(bytes)
-    }
-
-    /// Takes the digest of the first `inner_len` bytes. An error says where reading failed.
-    pub fn of(source: &mut (impl Read + Seek), inner_len: u64) -> Result<Self, (u64, io::Error)> {
-        let mut check = Self::new();
-        let mut piece = vec![0; PIECE];
-        let mut at = 0;
-        while at < inner_len {
-            let len = (inner_len - at).min(PIECE as u64) as usize;
-            read_at(source, at, &mut piece[..len]).map_err(|error| (at, error))?;
-            check.update(&piece[..len]);
-            at += len as u64;
-        }
-        Ok(check)
-    }
-}
-
-fn check_of(digest: &[u8]) -> [u8; 16] {
-    let check = blake3::derive_key("keyferry v1 backup check of the check", digest);
-    std::array::from_fn(|at| check[at])
 }

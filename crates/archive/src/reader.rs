@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::outside::Outside;
 use crate::payload::{FooterState, Item, Payload, Records};
-use crate::protection::Trailer;
+use crate::protection::{Mended, Protection, Trailer};
 
 /// An open backup, of which the header is known to be whole. What else is damaged is told by
 /// [`Reader::findings`] and, while reading, by [`Item::Damage`].
@@ -28,24 +28,42 @@ impl<R: Read + Seek> Reader<R> {
     /// Opens a backup. If it is encrypted, `unlock` is asked with what, after the work factor was checked and before
     /// any memory is taken for it.
     pub fn open_with<E: From<Error>>(
-        mut source: R,
+        source: R,
         unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
     ) -> Result<Self, E> {
+        let mut source = Mended::new(source);
         let mut outside = Outside::read(&mut source)?;
-        let (ends, mut finding) = outside.ends()?;
-        let (inside, ends, encryption) = match outside.head {
-            None => (Inside::Plain(source), ends, None),
+        let (ends, findings) = outside.ends()?;
+        let mut reader = Self::open_inside(source, &outside, &ends, findings, unlock)?;
+        if let Some(protection) = reader.repaired() {
+            reader.payload.findings.push(protection.damage());
+        }
+        Ok(reader)
+    }
+
+    /// Opens a backup of which the outside is known, where it may end, and what is wrong with that.
+    pub(crate) fn open_inside<E: From<Error>>(
+        source: Mended<R>,
+        outside: &Outside,
+        ends: &[u64],
+        mut findings: Vec<Damage>,
+        unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
+    ) -> Result<Self, E> {
+        let (inside, ends, encryption) = match &outside.head {
+            None => (Inside::Plain(source), ends.to_vec(), None),
             Some(head) => {
                 head.check_work_factor()?;
                 let key = head.unlock(&unlock(&head.encrypted)?)?;
-                let mut content = Content::new(source, &head.content_key(&key), head.len(), &ends);
-                finding = finding.or_else(|| content.missing_end());
+                let mut content = Content::new(source, &head.content_key(&key), head.len(), ends);
+                if findings.is_empty() {
+                    findings.extend(content.missing_end());
+                }
                 let end = content.len();
                 (Inside::Encrypted(content), vec![end], Some((head.encrypted, key)))
             }
         };
         let mut payload = Payload::open(inside, &ends)?;
-        payload.findings.splice(0..0, finding);
+        payload.findings.splice(0..0, findings);
         Ok(Self {
             payload,
             encryption,
@@ -92,6 +110,12 @@ impl<R: Read + Seek> Reader<R> {
         self.trailer.map(|trailer| trailer.inner_len)
     }
 
+    /// What its parity repaired while it was read so far, or could not; `None` as long as nothing was damaged. What was
+    /// met while it was opened is among the [`Reader::findings`] too.
+    pub fn repaired(&mut self) -> Option<Protection> {
+        self.payload.file().found()
+    }
+
     /// The records from the first on.
     pub fn records(&mut self) -> Result<Records<'_, R>> {
         self.payload.records()
@@ -110,6 +134,9 @@ impl<R: Read + Seek> Reader<R> {
             }
         }
         let tally = records.tally();
+        if let Some(protection) = self.repaired() {
+            return Err(Error::Damaged(protection.damage()));
+        }
         let FooterState::Signed { licenses, documents } = footer else {
             return Err(unsigned(size, "the backup is not signed"));
         };

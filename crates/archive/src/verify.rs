@@ -83,49 +83,60 @@ impl Inspector for () {}
 /// file that is no backup, a passphrase or an identity that does not open it (unless the check says that the file is
 /// damaged, which is told instead), or a medium that fails.
 pub fn verify<R: Read + Seek, E: From<Error>>(
-    mut source: R,
+    source: R,
     unlock: impl FnOnce(&Encrypted) -> Result<Unlock, E>,
     inspector: &mut dyn Inspector,
 ) -> Result<Report, E> {
-    let mut look = outside::look(&mut source, inspector)?;
-    if look.is_closed {
-        return Ok(look.report);
-    }
-    let reader = match &look.head {
-        None => Reader::open(source),
+    let outside::Openable {
+        mut report,
+        source,
+        outside,
+        ends,
+        findings,
+        altered,
+    } = match outside::look(source, inspector)? {
+        outside::Look::Closed(report) => return Ok(*report),
+        outside::Look::Openable(openable) => *openable,
+    };
+    let given = match &outside.head {
+        None => Unlock::None,
         Some(head) => {
             head.check_work_factor()?;
             match unlock(&head.encrypted)? {
                 Unlock::None => {
-                    for damage in look.finding.into_iter().chain(look.altered) {
-                        look.report.add(damage, inspector);
+                    report.add_all(findings, inspector);
+                    report.add_foreign(false, inspector);
+                    if let Some(altered) = altered {
+                        report.add(altered, inspector);
                     }
-                    look.report.unchecked.push(Unchecked::Inside);
-                    return Ok(look.report);
+                    report.unchecked.push(Unchecked::Inside);
+                    return Ok(report);
                 }
-                given => Reader::open_with(source, |_| Ok(given)),
+                given => given,
             }
         }
     };
-    let mut report = look.report;
-    match reader {
+    match Reader::open_inside(source, &outside, &ends, findings.clone(), |_| {
+        Ok::<_, Error>(given)
+    }) {
         Ok(mut reader) => inside::verify(&mut report, &mut reader, inspector)?,
         Err(Error::Damaged(damage)) => {
-            for damage in look.finding.into_iter().chain([damage]) {
-                report.add(damage, inspector);
-            }
+            report.add_all(findings, inspector);
+            report.add_foreign(false, inspector);
+            report.add(damage, inspector);
         }
-        // What the check knows is said, whether it is the passphrase that is wrong or what it opens.
-        Err(Error::WrongPassphrase | Error::NoMatchingIdentity) if look.altered.is_some() => {
+        // What is known from outside is said, whether it is the passphrase that is wrong or what it opens.
+        Err(Error::WrongPassphrase | Error::NoMatchingIdentity)
+            if altered.is_some() || report.is_damaged_outside() =>
+        {
             report.unchecked.push(Unchecked::Inside);
-            if let Some(damage) = look.finding {
-                report.add(damage, inspector);
-            }
+            report.add_all(findings, inspector);
+            report.add_foreign(false, inspector);
         }
         Err(error) => return Err(error.into()),
     }
     let nothing_else = report.damaged_places == 0;
-    if let Some(altered) = look.altered.filter(|_| nothing_else) {
+    if let Some(altered) = altered.filter(|_| nothing_else) {
         report.add(altered, inspector);
     }
     Ok(report)

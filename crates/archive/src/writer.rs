@@ -8,7 +8,7 @@ use crate::encryption::{Encryption, Sealing, Unlock};
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::payload::{PayloadWriter, Root};
-use crate::protection::{TRAILER_LEN, Trailer};
+use crate::protection::Trailer;
 use crate::record::Record;
 
 /// What was written.
@@ -18,7 +18,7 @@ pub struct Summary {
     pub licenses: u64,
     /// License documents.
     pub documents: u64,
-    /// Length of the file.
+    /// Length of what was written.
     pub bytes: u64,
     /// What the computer signed.
     pub root: Root,
@@ -71,8 +71,18 @@ impl<W: Write> Writer<W> {
         self.payload.push_document(name, kind, bytes)
     }
 
-    /// Writes index, footer and trailer. The key is that of the computer in the header.
+    /// Writes index, footer and trailer: a backup without parity. The key is that of the computer in the header.
     pub fn finish(self, secret: &SigningSecret) -> Result<(W, Summary)> {
+        self.end(secret, true)
+    }
+
+    /// Writes index and footer. The protection is still to be made: by [`protect`](crate::protect), or by
+    /// [`publish`](crate::medium::publish). The key is that of the computer in the header.
+    pub fn finish_inner(self, secret: &SigningSecret) -> Result<(W, Summary)> {
+        self.end(secret, false)
+    }
+
+    fn end(self, secret: &SigningSecret, with_trailer: bool) -> Result<(W, Summary)> {
         let (sealing, written) = self.payload.finish(secret)?;
         let stream = |source| Error::Stream {
             doing: "write",
@@ -80,17 +90,17 @@ impl<W: Write> Writer<W> {
             source,
         };
         let (mut out, inner_len, check) = sealing.finish().map_err(stream)?;
-        let (check, trailer) = match check {
-            Some(check) => (check.to_bytes().to_vec(), Trailer::with_check(inner_len)),
-            None => (Vec::new(), Trailer::plain(inner_len)),
+        let protection = match check {
+            _ if !with_trailer => Vec::new(),
+            Some(check) => [&check.to_bytes()[..], &Trailer::with_check(inner_len).to_bytes()].concat(),
+            None => Trailer::plain(inner_len).to_bytes().to_vec(),
         };
-        out.write_all(&[&check[..], &trailer.to_bytes()].concat())
-            .map_err(stream)?;
+        out.write_all(&protection).map_err(stream)?;
         out.flush().map_err(stream)?;
         let summary = Summary {
             licenses: written.licenses,
             documents: written.documents,
-            bytes: inner_len + (check.len() + TRAILER_LEN) as u64,
+            bytes: inner_len + protection.len() as u64,
             root: written.root,
         };
         Ok((out, summary))

@@ -18,7 +18,8 @@ pub use mine::{
 };
 pub use operate::{CompletionsArgs, DemoArgs, ManArgs, ServeArgs};
 pub use travel::{
-    AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, RestoreArgs, UnlockArgs, VerifyArgs,
+    AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, RepairArgs, RestoreArgs, UnlockArgs,
+    VerifyArgs,
 };
 
 /// Move device-bound licenses to a new computer, without letting them multiply.
@@ -72,6 +73,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Check a backup as far as that goes without a service
     Verify(VerifyArgs),
+    /// Write a damaged backup anew, whole
+    Repair(RepairArgs),
     /// Carry the requests of a computer without a network to their service
     Authorize(AuthorizeArgs),
     /// List this computer's licenses and license documents, or the backups in a folder

@@ -11,6 +11,7 @@ mod list;
 mod man;
 mod receipts;
 mod release;
+mod repair;
 mod restore;
 mod revoke;
 pub mod schema;
@@ -30,6 +31,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Backup(args) => backup::run(context, &args),
         Command::Restore(args) => restore::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
+        Command::Repair(args) => repair::run(context, &args),
         Command::Authorize(args) => authorize::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Import(args) => import::run(context, &args),

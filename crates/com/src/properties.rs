@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use keyferry::{
-    BackupOptions, Encrypted, Encryption, Identity, Passphrase, Recipient, RestoreOptions, Unlock, Unlocker,
+    BackupOptions, Encrypted, Encryption, Identity, Parity, Passphrase, Recipient, RestoreOptions, Unlock,
+    Unlocker,
 };
 use keyferry_license::Thumbprint;
 use zeroize::Zeroizing;
@@ -66,8 +67,8 @@ impl Name {
             Name::Identities => Identity::parse_file(value).is_ok(),
             Name::Recipients => Recipient::parse_file(value).is_ok(),
             Name::Trust => thumbprints(value).is_ok(),
-            // What a backup has now: neither parity nor earlier generations.
-            Name::Parity => value == "none",
+            Name::Parity => value.parse::<Parity>().is_ok(),
+            // What a backup has now: no earlier generations.
             Name::Keep => value == "1",
         }
     }
@@ -157,6 +158,10 @@ impl Properties {
             folder: self.path(Name::BackupPath)?,
             overwrite,
             encryption,
+            parity: match self.get(Name::Parity) {
+                Some(parity) => parity.parse().map_err(|_| E_INVALIDARG)?,
+                None => Parity::default(),
+            },
         })
     }
 
@@ -257,7 +262,7 @@ mod tests {
     fn what_is_no_value_is_refused_when_it_is_set_and_leaves_the_old_one() {
         let mut properties = with(&[(Name::Parity, "none"), (Name::Keep, "1")]);
         let wrong = [
-            (Name::Parity, "12"),
+            (Name::Parity, "13"),
             (Name::Keep, "2"),
             (Name::Trust, "abc"),
             (Name::Recipients, "someone"),
@@ -282,10 +287,12 @@ mod tests {
             .backup(true)
             .expect("options");
         assert!(plain.overwrite && matches!(plain.encryption, Encryption::None));
+        assert_eq!(plain.parity, Parity::Twelve);
         let path = (Name::BackupPath, "/stick");
-        let secret = with(&[path, (Name::Passphrase, "secret")])
+        let secret = with(&[path, (Name::Passphrase, "secret"), (Name::Parity, "25")])
             .backup(false)
             .expect("options");
+        assert_eq!(secret.parity, Parity::TwentyFive);
         assert!(!secret.overwrite && matches!(secret.encryption, Encryption::Passphrase(_)));
         let reader = Identity::generate().recipient().to_string();
         let open = with(&[path, (Name::Recipients, &reader)])

@@ -1,12 +1,13 @@
 //! The backup journey: begin -> snapshot of the store -> the right Backup? -> escrow -> archive writer -> temporary
-//! file, fsync, read back and compare, rename, fsync of the folder -> end.
+//! file, fsync, read back and compare, parity, rename, fsync of the folder -> end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use keyferry_archive::medium::{BackupName, FolderMedium, Medium, ReadSeek, publish};
 use keyferry_archive::{
-    BackupId, Encryption, FooterState, Header, LastReceipt, Reader, ServiceSeal, Summary, Unlock, Writer,
+    BackupId, Encryption, FooterState, Header, LastReceipt, Parity, Reader, ServiceSeal, Summary, Unlock,
+    Writer,
 };
 use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
 use keyferry_store::{Snapshot, Store, StoredLicense};
@@ -38,8 +39,9 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     let (mut documents, mut kept) = (Counts::default(), false);
     let published = publish(
         &medium,
-        &name,
+        &name.to_string(),
         options.overwrite,
+        options.parity,
         |out| {
             let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
             write_licenses(
@@ -57,7 +59,11 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
             }
             // The file's own key opens it for the read-back: no passphrase is stretched twice.
             let unlock = writer.unlock();
-            Ok::<_, Error>((writer.finish(store.signing())?.1, unlock))
+            let (_, summary) = match options.parity {
+                Parity::None => writer.finish(store.signing())?,
+                _ => writer.finish_inner(store.signing())?,
+            };
+            Ok::<_, Error>((summary, unlock))
         },
         |written, (summary, unlock)| {
             check(written, summary, unlock)?;
@@ -69,12 +75,12 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         },
     );
     match published {
-        Ok((summary, _)) => Ok(BackupReport {
+        Ok((_, bytes)) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
             failure: failure(&counts, &documents),
             counts,
             documents,
-            bytes: summary.bytes,
+            bytes,
             encrypted: !matches!(options.encryption, Encryption::None),
             replaced,
         }),

@@ -8,7 +8,9 @@
 //! and ends in exactly one [`Status::End`]. The two journeys read as straight lines in `backup.rs` and `restore/`.
 
 /// What the options of backups and restores are made of.
-pub use keyferry_archive::{Encrypted, Encryption, Identity, Passphrase, Recipient, Unlock};
+pub use keyferry_archive::{
+    Encrypted, Encryption, Identity, Parity, Passphrase, Protection, Recipient, Unlock,
+};
 
 /// Longest challenge that [`Restorer::answer_challenge`] takes, in bytes.
 pub use keyferry_protocol::CHALLENGE_LIMIT;
@@ -32,6 +34,7 @@ mod properties;
 mod receipts;
 mod regular;
 mod release;
+mod repair;
 mod report;
 mod restore;
 mod revocation;
@@ -55,6 +58,7 @@ pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use receipts::{KeptReceipt, receipts};
 pub use regular::open_regular;
+pub use repair::{RepairOptions, RepairReport, repair};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
     RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,

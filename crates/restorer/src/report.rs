@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use keyferry_archive::Encryption;
+use keyferry_archive::{Encryption, Parity};
 use keyferry_license::document::NotTaken;
 use keyferry_license::{ComputerId, KeyId, LicenseId, Thumbprint};
 
@@ -22,6 +22,8 @@ pub struct BackupOptions {
     pub overwrite: bool,
     /// How the backup is encrypted; as the original did it, not at all unless somebody says so.
     pub encryption: Encryption,
+    /// How much of the file may be damaged and still be repaired.
+    pub parity: Parity,
 }
 
 /// How a restore is made.
@@ -174,6 +176,8 @@ pub struct RestoreReport {
     pub requests_out: u64,
     /// What is wrong with the file, in words.
     pub damage: Vec<String>,
+    /// The file is damaged, and all that is was repaired while it was read: a repair makes it whole.
+    pub repairable: bool,
     /// What contacts with services brought beside the restore.
     pub news: News,
 }

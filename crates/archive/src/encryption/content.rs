@@ -126,6 +126,11 @@ impl<R: Read + Seek> Content<R> {
 }
 
 impl<R> Content<R> {
+    /// The file.
+    pub fn source(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// Where in the file these bytes of the content lie. The last of them have a tag after them, and all hang on the nonce
     /// before the first.
     pub fn in_file(&self, range: Range<u64>) -> Range<u64> {

@@ -8,6 +8,7 @@ use age_core::format::{FileKey as AgeFileKey, Stanza};
 use zeroize::Zeroizing;
 
 use super::{Content, Identity, Passphrase};
+use crate::protection::Mended;
 
 /// What opens an encrypted backup.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +50,19 @@ impl age::Identity for FileKey {
 
 /// The payload's bytes.
 pub(crate) enum Inside<R> {
-    Plain(R),
-    Encrypted(Content<R>),
+    Plain(Mended<R>),
+    Encrypted(Content<Mended<R>>),
 }
 
 impl<R> Inside<R> {
+    /// The file under it.
+    pub fn file(&mut self) -> &mut Mended<R> {
+        match self {
+            Inside::Plain(source) => source,
+            Inside::Encrypted(content) => content.source(),
+        }
+    }
+
     /// Where in the file these bytes of the payload lie.
     pub fn in_file(&self, range: Range<u64>) -> Range<u64> {
         match self {

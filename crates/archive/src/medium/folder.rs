@@ -3,7 +3,7 @@
 #[cfg(not(windows))]
 use std::fs::TryLockError;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Medium, NewFile, ReadSeek};
@@ -56,6 +56,14 @@ impl Medium for FolderMedium {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
         Ok(Box::new(File::open(self.path(name))?))
+    }
+
+    /// What was synced is dropped from the system's memory (Linux) or not kept there (macOS). Elsewhere, and on file systems
+    /// that do neither, the system may answer from memory.
+    fn open_uncached(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
+        let file = File::open(self.path(name))?;
+        pass_memory_by(&file);
+        Ok(Box::new(file))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
@@ -111,6 +119,20 @@ impl Medium for FolderMedium {
     }
 }
 
+/// That it can't be is no error: the bytes are compared in any case.
+#[cfg(target_os = "linux")]
+fn pass_memory_by(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(target_vendor = "apple")]
+fn pass_memory_by(file: &File) {
+    let _ = rustix::fs::fcntl_nocache(file, true);
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn pass_memory_by(_: &File) {}
+
 /// A file under a lock that the system releases when its process ends, however it ends.
 struct Locked {
     file: File,
@@ -124,6 +146,12 @@ impl Write for Locked {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Seek for Locked {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 

@@ -6,6 +6,8 @@ use keyferry_license::ComputerId;
 
 const START: &str = "licenses-";
 const END: &str = ".keyferry";
+pub(super) const TEMPORARY: &str = ".new";
+pub(super) const PREVIOUS: &str = ".old";
 
 /// What a file of a backup's name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +42,8 @@ impl BackupName {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let stage = match end.strip_prefix(END)? {
             "" => Stage::Current,
-            ".new" => Stage::Temporary,
-            ".old" => Stage::Previous,
+            TEMPORARY => Stage::Temporary,
+            PREVIOUS => Stage::Previous,
             _ => return None,
         };
         let computer = computer.bytes().all(hex).then(|| computer.to_owned())?;
@@ -71,8 +73,8 @@ impl fmt::Display for BackupName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let suffix = match self.stage {
             Stage::Current => "",
-            Stage::Temporary => ".new",
-            Stage::Previous => ".old",
+            Stage::Temporary => TEMPORARY,
+            Stage::Previous => PREVIOUS,
         };
         write!(f, "{START}{}{END}{suffix}", self.computer)
     }

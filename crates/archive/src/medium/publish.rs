@@ -1,29 +1,37 @@
-//! Publishing: temporary file, sync, read back and compare, check, name, sync of the folder (docs/backup.md
+//! Publishing: temporary file, sync, read back and compare, parity, check, name, sync of the folder (docs/backup.md
 //! section 10).
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use super::{BackupName, Medium, NewFile, ReadSeek, Stage};
+use super::name::{PREVIOUS, TEMPORARY};
+use super::{Medium, NewFile, ReadSeek};
 use crate::error::{Error, Result};
+use crate::protection::{Layout, Parity, Protecting};
 
 const CHUNK: usize = 128 * 1024;
 const NAME: &str = "give the backup its name";
 
-/// Puts a file of this name into the folder, whole or not at all.
+/// Puts a file of this name into the folder, whole or not at all; gives what `write` gave, and the length of the file.
 ///
-/// `write` makes its content. `check` sees what was read back, after it was compared byte for byte and right before
-/// the file gets its name: so it is also the place for what must be durable before the backup exists. An error of
-/// either, a cancel included, removes what was written and leaves the folder as it was.
+/// The file is written under the name with `.new` after it; while it takes another's place that one bears the name with
+/// `.old` after it, where the file system can't do it in one step.
+///
+/// `write` makes its content: a whole backup with [`Parity::None`], else all but the protection
+/// ([`Writer::finish_inner`](crate::Writer::finish_inner)), which is made here from what was read back. `check` sees what was
+/// read back, after it was compared byte for byte and right before the file gets its name: so it is also the place for
+/// what must be durable before the backup exists. An error of either, a cancel included, removes what was written and
+/// leaves the folder as it was.
 ///
 /// With `overwrite` the current backup stays until the new one was read back and checked; without it, it is
 /// [`Error::Exists`] before anything is written, and again right before the file would get its name.
 pub fn publish<T, E: From<Error>>(
     medium: &dyn Medium,
-    name: &BackupName,
+    name: &str,
     overwrite: bool,
+    parity: Parity,
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
     check: impl FnOnce(&mut dyn ReadSeek, &T) -> Result<(), E>,
-) -> Result<T, E> {
+) -> Result<(T, u64), E> {
     let publishing = Publishing::new(medium, name);
     require_folder(medium)?;
     publishing.refuse_existing(overwrite)?;
@@ -42,18 +50,21 @@ pub fn publish<T, E: From<Error>>(
         failed: None,
     };
     let written = write(&mut hashing);
-    let (hash, len) = (hashing.hash.finalize(), hashing.len);
+    let (hash, mut len) = (hashing.hash.finalize(), hashing.len);
     if let Some(error) = hashing.failed {
         publishing.steps.run("write a backup", |_| Err(error))?;
     }
     let value = written?;
     publishing.steps.run("write a backup", |_| file.file.sync())?;
-    publishing.compare(hash, len)?;
+    match parity {
+        Parity::None => publishing.compare(hash, len)?,
+        parity => len = publishing.protect(&mut *file.file, hash, len, parity)?,
+    }
     let mut reread = publishing.open_temporary()?;
     check(&mut *reread, &value)?;
     drop(reread);
     publishing.give_name(&mut file, overwrite)?;
-    Ok(value)
+    Ok((value, len))
 }
 
 struct Publishing<'m> {
@@ -64,12 +75,12 @@ struct Publishing<'m> {
 }
 
 impl<'m> Publishing<'m> {
-    fn new(medium: &'m dyn Medium, name: &BackupName) -> Self {
+    fn new(medium: &'m dyn Medium, name: &str) -> Self {
         Self {
             steps: Steps(medium),
-            current: name.at(Stage::Current).to_string(),
-            temporary: name.at(Stage::Temporary).to_string(),
-            previous: name.at(Stage::Previous).to_string(),
+            current: name.to_owned(),
+            temporary: format!("{name}{TEMPORARY}"),
+            previous: format!("{name}{PREVIOUS}"),
         }
     }
 
@@ -117,7 +128,7 @@ impl<'m> Publishing<'m> {
     }
 
     fn compare(&self, hash: blake3::Hash, len: u64) -> Result<()> {
-        let mut file = self.open_temporary()?;
+        let mut file = self.open_from_medium()?;
         let mut chunk = vec![0; CHUNK];
         let mut reread = (blake3::Hasher::new(), 0);
         loop {
@@ -129,15 +140,62 @@ impl<'m> Publishing<'m> {
                 }
             }
         }
-        let why = if reread.1 != len {
-            format!("{} bytes instead of {len}", reread.1)
-        } else if reread.0.finalize() != hash {
-            "other bytes".to_owned()
-        } else {
-            return Ok(());
+        if reread.1 != len {
+            return Err(self.not_as_written(format!("{} bytes instead of {len}", reread.1)));
+        }
+        if reread.0.finalize() != hash {
+            return Err(self.not_as_written("other bytes".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Reads layers 1 and 2 back, makes layer 3 from what was read, and reads that back too; gives the length of the
+    /// file.
+    fn protect(
+        &self,
+        file: &mut dyn NewFile,
+        hash: blake3::Hash,
+        inner_len: u64,
+        parity: Parity,
+    ) -> Result<u64> {
+        let layout = Layout::new(inner_len, parity).ok_or(Error::TooLarge {
+            what: "bytes to protect",
+            limit: Layout::MAX_LEN,
+            actual: inner_len,
+        })?;
+        let mut back = self.open_from_medium()?;
+        let mut reread = blake3::Hasher::new();
+        let read = |_: &'m dyn Medium| {
+            Protecting::read(&mut back, layout, |bytes| {
+                reread.update(bytes);
+            })
         };
+        let mut protecting = self.steps.run("read back", read)?;
+        if reread.finalize() != hash {
+            return Err(self.not_as_written("other bytes".to_owned()));
+        }
+        let len = self.steps.run("write a backup", |_| {
+            let len = protecting.write(&mut back, file)?;
+            file.sync()?;
+            Ok(len)
+        })?;
+        let mut back = self.open_from_medium()?;
+        let same = self.steps.run("read back", |_| protecting.compare(&mut back))?;
+        if !same {
+            return Err(self.not_as_written("other bytes of parity".to_owned()));
+        }
+        Ok(len)
+    }
+
+    /// The file as it is on the medium, as far as the system lets itself be passed by.
+    fn open_from_medium(&self) -> Result<Box<dyn ReadSeek>> {
+        self.steps
+            .run("read back", |medium| medium.open_uncached(&self.temporary))
+    }
+
+    fn not_as_written(&self, why: String) -> Error {
         let folder = self.steps.0.folder();
-        Err(Error::ReadBack { folder, why })
+        Error::ReadBack { folder, why }
     }
 
     fn give_name(&self, file: &mut Temporary<'_, '_>, overwrite: bool) -> Result<()> {

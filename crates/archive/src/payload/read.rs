@@ -11,6 +11,7 @@ use crate::damage::{Damage, Lost, Place, Tally};
 use crate::encryption::Inside;
 use crate::error::{Error, Result};
 use crate::header::Header;
+use crate::protection::Mended;
 use crate::record::Record;
 
 /// What the computer's signature says.
@@ -101,6 +102,11 @@ impl<R: Read + Seek> Payload<R> {
             footer,
             findings,
         })
+    }
+
+    /// The file that it lies in.
+    pub fn file(&mut self) -> &mut Mended<R> {
+        self.source.file()
     }
 
     pub fn records(&mut self) -> Result<Records<'_, R>> {

@@ -22,9 +22,7 @@ pub(super) fn verify<R: Read + Seek>(
     reader: &mut Reader<R>,
     inspector: &mut dyn Inspector,
 ) -> Result<()> {
-    for finding in reader.findings() {
-        report.add(finding.clone(), inspector);
-    }
+    report.add_all(reader.findings().to_vec(), inspector);
     let (header, footer) = (reader.header().clone(), reader.footer().clone());
     let mut run = Run {
         header: &header,
@@ -65,13 +63,14 @@ pub(super) fn verify<R: Read + Seek>(
             report.add(damage, run.inspector);
         }
     }
-    let counts = run.counts;
+    let (counts, inspector) = (run.counts, run.inspector);
     report.opened = Some(Opened {
         backup: header.backup,
         computer: header.computer.thumbprint(),
         footer,
         counts,
     });
+    report.add_foreign(true, inspector);
     note_unchecked(report, &counts);
     Ok(())
 }
@@ -81,7 +80,7 @@ fn other_counts(report: &Report, footer: &FooterState, there: (u64, u64)) -> Opt
     let FooterState::Signed { licenses, documents } = footer else {
         return None;
     };
-    if report.damaged_places > 0 || there == (*licenses, *documents) {
+    if report.is_wrong() || there == (*licenses, *documents) {
         return None;
     }
     Some(Damage {

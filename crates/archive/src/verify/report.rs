@@ -3,10 +3,11 @@
 use keyferry_license::Thumbprint;
 
 use super::Inspector;
-use crate::damage::Damage;
+use crate::damage::{Damage, Lost, Place};
 use crate::encryption::Encrypted;
 use crate::header::BackupId;
 use crate::payload::FooterState;
+use crate::protection::Protection;
 
 /// Damaged places that a report keeps; more are counted.
 const DAMAGE_KEPT: usize = 1000;
@@ -27,6 +28,10 @@ pub struct Report {
     pub damage: Vec<Damage>,
     /// All damaged places.
     pub damaged_places: u64,
+    /// Of them, those that cost nothing: there is parity enough, or they only repeat what stands elsewhere.
+    pub repairable_places: u64,
+    /// What the parity is worth, if there is any.
+    pub protection: Option<Protection>,
     /// What could not be checked.
     pub unchecked: Vec<Unchecked>,
     /// The check over layers 1 and 2 was there, and fits.
@@ -91,6 +96,8 @@ pub enum Verdict {
     Whole,
     /// It was not opened; what lies outside the encryption is whole.
     OutsideWhole,
+    /// Something is damaged, and nothing is lost: a repair gives the backup as it was written.
+    Repairable,
     /// Something is damaged, altered, missing or not as many as promised; `usable` licenses and documents are good.
     Damaged {
         /// Good licenses and whole documents.
@@ -108,18 +115,33 @@ impl Report {
             .opened
             .as_ref()
             .map_or(0, |opened| opened.counts.good + opened.counts.documents);
-        let wrong = self.damaged_places > 0 || self.opened.as_ref().is_some_and(|opened| !opened.is_whole());
-        if wrong {
+        if self.is_wrong() || self.opened.as_ref().is_some_and(|opened| !opened.is_whole()) {
             return Verdict::Damaged { usable };
         }
         if self.unchecked.contains(&Unchecked::Canceled) {
             return Verdict::NothingCheckable;
+        }
+        if self.repairable_places > 0 {
+            return Verdict::Repairable;
         }
         match self.opened {
             Some(_) => Verdict::Whole,
             None if self.check_fits => Verdict::OutsideWhole,
             None => Verdict::NothingCheckable,
         }
+    }
+
+    /// It was opened, and all that is damaged only repeats what stands elsewhere.
+    pub fn loses_nothing(&self) -> bool {
+        let named = self
+            .damage
+            .iter()
+            .all(|damage| damage.lost == Some(Lost::default()));
+        let opened = self.opened.as_ref().is_some_and(|opened| {
+            let counts = &opened.counts;
+            counts.lost == 0 && counts.good == counts.licenses && counts.broken_documents == 0
+        });
+        named && opened && self.damaged_places as usize <= DAMAGE_KEPT
     }
 
     pub(super) fn new(size: u64, inner_len: Option<u64>, encryption: Option<Encrypted>) -> Self {
@@ -130,9 +152,51 @@ impl Report {
             opened: None,
             damage: Vec::new(),
             damaged_places: 0,
+            repairable_places: 0,
+            protection: None,
             unchecked: Vec::new(),
             check_fits: false,
         }
+    }
+
+    /// Is anything damaged that no repair makes whole?
+    pub(super) fn is_wrong(&self) -> bool {
+        self.damaged_places > self.repairable_places
+    }
+
+    /// Is anything known to be damaged before it was opened?
+    pub(super) fn is_damaged_outside(&self) -> bool {
+        self.is_wrong() || self.protection.is_some_and(|protection| protection.is_foreign)
+    }
+
+    /// What was found at the end of the file. Where there is parity, it leads there as well.
+    pub(super) fn add_all(&mut self, findings: Vec<Damage>, inspector: &mut dyn Inspector) {
+        for finding in findings {
+            let stands_elsewhere = matches!(finding.place, Place::Trailer | Place::Protection);
+            if self.protection.is_some() && stands_elsewhere {
+                self.add_repairable(finding, inspector);
+            } else {
+                self.add(finding, inspector);
+            }
+        }
+    }
+
+    /// Parity that is of no use. If all the rest is as it was signed, new parity makes it whole.
+    pub(super) fn add_foreign(&mut self, opened: bool, inspector: &mut dyn Inspector) {
+        let Some(protection) = self.protection.filter(|protection| protection.is_foreign) else {
+            return;
+        };
+        let is_whole = self.opened.as_ref().is_some_and(Opened::is_whole);
+        if opened && !self.is_wrong() && is_whole {
+            self.add_repairable(protection.damage(), inspector);
+        } else {
+            self.add(protection.damage(), inspector);
+        }
+    }
+
+    pub(super) fn add_repairable(&mut self, damage: Damage, inspector: &mut dyn Inspector) {
+        self.add(damage, inspector);
+        self.repairable_places += 1;
     }
 
     pub(super) fn add(&mut self, damage: Damage, inspector: &mut dyn Inspector) {

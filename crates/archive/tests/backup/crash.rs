@@ -4,15 +4,18 @@
 use std::io::ErrorKind;
 
 use keyferry_archive::medium::{BackupName, Medium, choose, publish};
-use keyferry_archive::{BackupId, Error, Reader};
+use keyferry_archive::{BackupId, Error, Parity, Reader};
 
 use crate::fake::{FOREIGN, FakeMedium, Fault, Files};
-use crate::made::{backup, header};
+use crate::made::{backup, header, protected};
 
 struct Story {
     name: BackupName,
     old: Vec<u8>,
     new: Vec<u8>,
+    /// How much of the new one is written before it is published, and what is added then.
+    inner_len: usize,
+    parity: Parity,
 }
 
 impl Story {
@@ -22,6 +25,20 @@ impl Story {
             name: BackupName::current(&computer),
             old: backup(&header(1), 2, &[]).0,
             new: backup(&header(2), 3, &[]).0,
+            inner_len: usize::MAX,
+            parity: Parity::None,
+        }
+    }
+
+    /// The same with parity.
+    fn protected() -> Self {
+        let plain = Self::new();
+        let inner_len = plain.new.len() - 64;
+        Self {
+            new: protected(&plain.new[..inner_len], Parity::Five),
+            inner_len,
+            parity: Parity::Five,
+            ..plain
         }
     }
 
@@ -33,10 +50,11 @@ impl Story {
     fn publish(&self, medium: &FakeMedium, overwrite: bool) -> Result<(), Error> {
         publish(
             medium,
-            &self.name,
+            &self.name.to_string(),
             overwrite,
+            self.parity,
             |out| {
-                for piece in self.new.chunks(2000) {
+                for piece in self.new[..self.inner_len.min(self.new.len())].chunks(2000) {
                     let error = |source| Error::Stream {
                         doing: "write",
                         at: 0,
@@ -48,6 +66,7 @@ impl Story {
             },
             |file, ()| Reader::open(file)?.check_whole().map(drop),
         )
+        .map(drop)
     }
 
     /// Which backup a reader takes from these files.
@@ -82,13 +101,21 @@ impl Story {
 
 /// Runs once for each step until the chosen step is never reached, and says how many there were.
 fn at_each_step(mut run: impl FnMut(usize) -> bool) {
-    let steps = (0..200).take_while(|step| run(*step)).count();
-    assert!((15..200).contains(&steps), "{steps} steps");
+    let steps = (0..300).take_while(|step| run(*step)).count();
+    assert!((15..300).contains(&steps), "{steps} steps");
 }
 
 #[test]
 fn stopped_at_any_step_the_old_or_the_new_backup_is_whole() {
-    let story = Story::new();
+    stop_everywhere(&Story::new());
+}
+
+#[test]
+fn and_so_it_is_with_parity() {
+    stop_everywhere(&Story::protected());
+}
+
+fn stop_everywhere(story: &Story) {
     for (links, with_old) in [(true, true), (true, false), (false, true), (false, false)] {
         at_each_step(|step| {
             let medium = FakeMedium::new(links, &story.files(with_old)).with_fault(step, Fault::Stops);
@@ -104,7 +131,15 @@ fn stopped_at_any_step_the_old_or_the_new_backup_is_whole() {
 
 #[test]
 fn a_failed_step_leaves_the_old_backup_and_no_litter() {
-    let story = Story::new();
+    fail_everywhere(&Story::new());
+}
+
+#[test]
+fn and_so_it_does_with_parity() {
+    fail_everywhere(&Story::protected());
+}
+
+fn fail_everywhere(story: &Story) {
     for kind in [
         ErrorKind::StorageFull,
         ErrorKind::ReadOnlyFilesystem,
@@ -167,10 +202,11 @@ fn one_that_appears_while_another_is_written_is_not_replaced() {
     for links in [true, false] {
         let medium = FakeMedium::new(links, &Files::new());
         let other = medium.clone();
-        let result: Result<(), Error> = publish(
+        let result: Result<((), u64), Error> = publish(
             &medium,
-            &story.name,
+            &story.name.to_string(),
             false,
+            Parity::None,
             |out| {
                 out.write_all(&story.new).unwrap();
                 Ok(())
@@ -220,10 +256,11 @@ fn a_cancel_and_a_failed_check_leave_nothing() {
     };
     for (write_ok, with_old) in [(true, true), (false, true), (true, false), (false, false)] {
         let medium = FakeMedium::new(true, &story.files(with_old));
-        let result: Result<(), Error> = publish(
+        let result: Result<((), u64), Error> = publish(
             &medium,
-            &story.name,
+            &story.name.to_string(),
             with_old,
+            Parity::None,
             |out| {
                 out.write_all(&story.new[..50]).unwrap();
                 if write_ok { Ok(()) } else { Err(cancel()) }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, ErrorKind, Write};
+use std::io::{self, Cursor, ErrorKind, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
 use keyferry_archive::medium::{Medium, NewFile, ReadSeek};
@@ -165,6 +165,10 @@ impl Medium for FakeMedium {
         Ok(Box::new(Cursor::new(disk.files[*file].bytes.clone())))
     }
 
+    fn open_uncached(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
+        self.open(name)
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
         let mut disk = self.step()?;
         if disk.locked.iter().any(|locked| locked == name) {
@@ -178,6 +182,7 @@ impl Medium for FakeMedium {
             medium: self.clone(),
             name: name.into(),
             file,
+            at: 0,
         });
         self.change(|names| {
             names.insert(name.into(), file);
@@ -233,20 +238,43 @@ struct FakeFile {
     medium: FakeMedium,
     name: String,
     file: usize,
+    at: usize,
+}
+
+impl FakeFile {
+    fn put(&mut self, bytes: &[u8]) {
+        let mut disk = self.medium.disk.borrow_mut();
+        let file = &mut disk.files[self.file].bytes;
+        let end = self.at + bytes.len();
+        if file.len() < end {
+            file.resize(end, 0);
+        }
+        file[self.at..end].copy_from_slice(bytes);
+        self.at = end;
+    }
+}
+
+impl Seek for FakeFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(at) = to else {
+            return Err(ErrorKind::Unsupported.into());
+        };
+        self.at = at as usize;
+        Ok(at)
+    }
 }
 
 impl Write for FakeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A step that doesn't come to its end has written a part.
-        match self.medium.step() {
-            Ok(mut disk) => disk.files[self.file].bytes.extend(bytes),
-            Err(error) => {
-                let mut disk = self.medium.disk.borrow_mut();
-                disk.files[self.file].bytes.extend(&bytes[..bytes.len() / 2]);
-                return Err(error);
-            }
-        }
-        Ok(bytes.len())
+        let step = self.medium.step().map(drop);
+        let len = if step.is_ok() {
+            bytes.len()
+        } else {
+            bytes.len() / 2
+        };
+        self.put(&bytes[..len]);
+        step.map(|()| len)
     }
 
     fn flush(&mut self) -> io::Result<()> {

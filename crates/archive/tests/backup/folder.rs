@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use keyferry_archive::medium::{BackupName, FolderMedium, Medium, Stage, choose, find_backups, publish};
-use keyferry_archive::{Error, Fault};
+use keyferry_archive::{Error, Fault, Parity};
 use keyferry_license::Thumbprint;
 
 use crate::made::{backup, header};
@@ -18,8 +18,9 @@ fn name() -> BackupName {
 fn put(medium: &dyn Medium, overwrite: bool, bytes: &[u8]) -> Result<(), Error> {
     publish(
         medium,
-        &name(),
+        &name().to_string(),
         overwrite,
+        Parity::None,
         |out| {
             out.write_all(bytes).map_err(|source| Error::Stream {
                 doing: "write",
@@ -29,6 +30,7 @@ fn put(medium: &dyn Medium, overwrite: bool, bytes: &[u8]) -> Result<(), Error> 
         },
         |_, ()| Ok(()),
     )
+    .map(drop)
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -82,8 +84,9 @@ fn the_second_of_two_writers_is_told() {
     let medium = FolderMedium::new(folder.path());
     let result = publish(
         &medium,
-        &name(),
+        &name().to_string(),
         false,
+        Parity::None,
         |_| {
             let second = put(&FolderMedium::new(folder.path()), true, b"second");
             assert!(matches!(second, Err(Error::Busy { .. })), "{second:?}");
@@ -103,8 +106,9 @@ fn waits_as_a_child() {
     };
     let _ = publish(
         &FolderMedium::new(folder),
-        &name(),
+        &name().to_string(),
         false,
+        Parity::None,
         |out| {
             out.write_all(b"half of it").unwrap();
             println!("\nwriting");
@@ -152,6 +156,11 @@ fn a_full_medium_says_so() {
             self.0.flush()
         }
     }
+    impl std::io::Seek for FullFile {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
     impl keyferry_archive::medium::NewFile for FullFile {
         fn sync(&mut self) -> std::io::Result<()> {
             self.0.sync_all()
@@ -179,6 +188,9 @@ fn a_full_medium_says_so() {
         }
         fn open(&self, name: &str) -> std::io::Result<Box<dyn keyferry_archive::medium::ReadSeek>> {
             self.0.open(name)
+        }
+        fn open_uncached(&self, name: &str) -> std::io::Result<Box<dyn keyferry_archive::medium::ReadSeek>> {
+            self.0.open_uncached(name)
         }
         fn link(&self, from: &str, to: &str) -> std::io::Result<()> {
             self.0.link(from, to)

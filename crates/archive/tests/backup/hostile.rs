@@ -126,16 +126,16 @@ fn other_versions_are_told_apart_from_damage() {
 }
 
 #[test]
-fn parity_of_a_later_version_is_passed_over() {
+fn protection_of_a_later_version_is_passed_over() {
     let (whole, _) = backup(&header(1), 3, &[]);
     let inner = &whole[..whole.len() - 64];
     let parity = [9; 500];
-    let later = [inner, &parity, &trailer(inner.len() as u64, 1, 500)].concat();
+    let later = [inner, &parity, &trailer(inner.len() as u64, 3, 500)].concat();
     let seen = read(&later).unwrap();
     assert!(seen.is_whole(), "{:?}", seen.damages);
     let lying = [inner, &parity, &trailer(inner.len() as u64, 0, 500)].concat();
     assert!(matches!(read(&lying), Err(Error::Protection { .. })));
-    let overflowing = [inner, &trailer(u64::MAX, 1, 500)].concat();
+    let overflowing = [inner, &trailer(u64::MAX, 3, 500)].concat();
     assert!(matches!(read(&overflowing), Err(Error::Length { .. })));
 }
 

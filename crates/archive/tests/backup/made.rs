@@ -1,6 +1,10 @@
 //! Cards, grants and backups for tests and for the generator of the vectors: always the same for the same seed.
 
-use keyferry_archive::{BackupId, Header, LastReceipt, ServiceSeal, Summary, Writer};
+use std::io::Cursor;
+
+use keyferry_archive::{
+    BackupId, Encryption, Header, LastReceipt, Parity, ServiceSeal, Summary, Writer, protect,
+};
 use keyferry_license::{
     BACKUP, Card, CardKey, CardKind, Commitment, Encapsulation, Grant, KemSecret, KeyId, KeyUse, LicenseId,
     PLAY, PublicKey, Right, Rights, SealedKey, Secret32, SigningSecret, Suite, Text, Verified, encode,
@@ -176,6 +180,26 @@ pub fn unsigned_license(n: u64, header: &Header, dice: &mut Dice, out: &mut Vec<
 pub fn document(n: u64, len: usize) -> Vec<u8> {
     let mut dice = Dice::new(n);
     (0..len).map(|_| b"{}\",: abcdefgh"[dice.below(14)]).collect()
+}
+
+/// Layers 1 and 2 of a backup of so many licenses.
+pub fn inner(header: &Header, licenses: u64, encryption: &Encryption) -> Vec<u8> {
+    let mut writer = Writer::encrypted(Vec::new(), header, encryption).unwrap();
+    for n in 0..licenses {
+        let license = license(n, header);
+        writer
+            .push_license(&license.grant, &license.escrow, license.returning.as_ref())
+            .unwrap();
+    }
+    writer.finish_inner(&computer_secret()).unwrap().0
+}
+
+/// A backup with parity, of its layers 1 and 2.
+pub fn protected(inner: &[u8], parity: Parity) -> Vec<u8> {
+    let mut file = Cursor::new(inner.to_vec());
+    let len = protect(&mut file, parity).unwrap();
+    assert_eq!(file.get_ref().len() as u64, len);
+    file.into_inner()
 }
 
 /// A backup of so many licenses and of documents of these lengths.

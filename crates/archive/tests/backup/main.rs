@@ -14,6 +14,7 @@ mod hostile;
 // The examples use it too, each a part of it.
 #[allow(dead_code)]
 mod made;
+mod parity;
 mod raw;
 mod raw_age;
 mod roundtrip;

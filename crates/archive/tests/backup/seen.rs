@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use keyferry_archive::{
-    Damage, Encrypted, Error, FooterState, Item, Passphrase, Reader, Record, Tally, Unlock,
+    Damage, Encrypted, Error, FooterState, Item, Passphrase, Protection, Reader, Record, Tally, Unlock,
 };
 
 use crate::made::{IDENTITY, PASSPHRASE};
@@ -19,6 +19,8 @@ pub struct Seen {
     pub damages: Vec<Damage>,
     pub footer: FooterState,
     pub tally: Tally,
+    /// What the parity did, if anything was damaged that it covers.
+    pub repaired: Option<Protection>,
 }
 
 impl Seen {
@@ -28,7 +30,7 @@ impl Seen {
             return false;
         };
         let counts = (self.tally.licenses, self.tally.documents);
-        self.damages.is_empty() && counts == (licenses, documents)
+        self.damages.is_empty() && self.repaired.is_none() && counts == (licenses, documents)
     }
 }
 
@@ -67,6 +69,7 @@ pub fn read_open(reader: &mut Reader<Cursor<&[u8]>>) -> Result<Seen, Error> {
         damages,
         footer,
         tally,
+        repaired: reader.repaired(),
     };
     // One verdict, whichever way it is asked for.
     assert_eq!(reader.check_whole().is_ok(), seen.is_whole());

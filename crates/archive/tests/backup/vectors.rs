@@ -9,7 +9,7 @@ use keyferry_archive::{Error, Place};
 use crate::raw::{frames_start, header_of};
 use crate::seen::read;
 
-const VECTORS: usize = 42;
+const VECTORS: usize = 52;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/backup")
@@ -33,9 +33,18 @@ fn outcome(bytes: &[u8]) -> [String; 3] {
         Ok(seen) => {
             let (licenses, documents) = (seen.tally.licenses, seen.tally.documents);
             let mut places: Vec<_> = seen.damages.iter().map(|damage| place(damage.place)).collect();
+            // What the parity could repair costs nothing.
+            if seen
+                .repaired
+                .is_some_and(|protection| !protection.is_repairable())
+            {
+                places.push(Place::Protection.to_string());
+            }
             places.dedup();
             let what = if seen.is_whole() {
                 "whole".into()
+            } else if places.is_empty() {
+                "repaired".into()
             } else {
                 format!("damaged: {}", places.join(", "))
             };

@@ -10,7 +10,10 @@ use super::Cli;
 const WIDTH: usize = 100;
 /// Each command stands in one group; a test holds that.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Move", &["backup", "restore", "verify", "list", "authorize"]),
+    (
+        "Move",
+        &["backup", "restore", "verify", "repair", "list", "authorize"],
+    ),
     (
         "Mine",
         &["import", "export", "show", "use", "trust", "computer", "receipts"],

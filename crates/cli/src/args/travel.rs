@@ -1,8 +1,9 @@
-//! Arguments of `backup`, `restore`, `authorize` and `list`.
+//! Arguments of `backup`, `restore`, `verify`, `repair`, `authorize` and `list`.
 
 use std::path::PathBuf;
 
 use clap::Args;
+use keyferry::Parity;
 use keyferry_license::Thumbprint;
 
 /// Arguments of `backup`.
@@ -12,6 +13,9 @@ pub struct BackupArgs {
     pub dir: Option<PathBuf>,
     #[command(flatten)]
     pub encrypt: EncryptArgs,
+    /// Percent that is added so that damage can be repaired: none, 5, 12 or 25
+    #[arg(long, value_name = "PERCENT", default_value_t = Parity::default())]
+    pub parity: Parity,
     /// Replace this computer's earlier backup in the folder
     #[arg(long)]
     pub overwrite: bool,
@@ -108,6 +112,23 @@ pub struct VerifyArgs {
     /// Say the verdict on each license
     #[arg(long)]
     pub licenses: bool,
+}
+
+/// Arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// A backup, or a folder with backups
+    #[arg(value_name = "DIR|FILE")]
+    pub path: PathBuf,
+    /// Of a folder with the backups of several computers: whose, by the start of its ID
+    #[arg(long, value_name = "ID")]
+    pub from: Option<String>,
+    /// Write the whole backup to this new file [default: in place of the damaged one]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave the parity out: an encrypted backup is then a file that the age command opens
+    #[arg(long, requires = "output")]
+    pub plain: bool,
 }
 
 /// Arguments of `authorize`.

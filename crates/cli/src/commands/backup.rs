@@ -35,6 +35,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         folder: Some(folder.clone()),
         overwrite: args.overwrite,
         encryption,
+        parity: args.parity,
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
     let started = Instant::now();

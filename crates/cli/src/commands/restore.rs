@@ -129,6 +129,13 @@ fn tell(
     for damage in &report.damage {
         output.warning(keyferry_license::printable(damage));
     }
+    if report.repairable {
+        let path = words::quoted(&report.path.display().to_string());
+        let command = format!("{} repair {path}", context.program());
+        output.hint(format_args!(
+            "nothing is lost with what is damaged; to make the file whole: {command}"
+        ));
+    }
     waiting::news(output, &report.news, true);
     let would = if dry_run { "would be " } else { "" };
     let seconds = format!(" ({:.2} s)", started.elapsed().as_secs_f64());

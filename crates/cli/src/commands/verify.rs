@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{BufReader, Read, Seek};
+use std::path::Path;
 
 use keyferry::{Error, Failure, Unlock, find_backup};
 use keyferry_archive::{
@@ -10,6 +11,7 @@ use keyferry_archive::{
 use keyferry_license::{Grant, Sealer, Verified, printable};
 
 use crate::args::VerifyArgs;
+use crate::commands::repair;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
@@ -38,7 +40,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let report = keyferry_archive::verify(source, ask, &mut inspect)?;
     context.output.summarize("path", path.display().to_string());
     tell(context, &report);
-    ending(&report)
+    ending(context, &path, &report)
 }
 
 /// This computer's own key for the backup, if it has one: then each content key is opened too. A home that is not there
@@ -159,6 +161,12 @@ fn tell(context: &Context, report: &Report) {
             ));
         }
     }
+    if let Some(protection) = &report.protection {
+        repair::summarize(context, protection);
+        if protection.used > 0.0 || protection.damaged_pages > 0 {
+            output.text(repair::said(protection));
+        }
+    }
     for unchecked in &report.unchecked {
         let (word, said) = match unchecked {
             Unchecked::Inside => (
@@ -198,7 +206,7 @@ fn tell(context: &Context, report: &Report) {
     }
 }
 
-fn ending(report: &Report) -> Result<()> {
+fn ending(context: &Context, path: &Path, report: &Report) -> Result<()> {
     let damaged = |exit: u8, message: &str| {
         let failed = Failed::new(Failure::BackupCorrupt, message);
         Err(Failed { exit, ..failed })
@@ -210,15 +218,19 @@ fn ending(report: &Report) -> Result<()> {
             Err(Failed::new(Failure::Canceled, "canceled"))
         }
         Verdict::Whole | Verdict::OutsideWhole => Ok(()),
-        Verdict::Damaged { usable: 0 } => {
-            damaged(5, "the backup is damaged, and nothing of it can be restored")
-        }
+        Verdict::Damaged { usable: 0 } => damaged(
+            5,
+            "the backup is damaged, and not repairable: nothing of it can be restored",
+        ),
+        Verdict::Repairable => Err(repair::repairable(context, path)),
         Verdict::Damaged { usable } => {
-            let message = format!(
-                "the backup is damaged; {} can be restored",
-                words::holding(usable - documents, documents)
-            );
-            damaged(3, &message)
+            let rest = words::holding(usable - documents, documents);
+            if report.loses_nothing() {
+                let message = format!("the backup is damaged, and nothing is lost: {rest} can be restored");
+                return damaged(3, &message);
+            }
+            let message = format!("the backup is damaged, and not repairable; {rest} can be restored");
+            damaged(5, &message)
         }
         Verdict::NothingCheckable => Err(Failed::new(
             Failure::WrongPassphrase,

@@ -52,7 +52,8 @@ fn check(place: &Place, unlock: Unlock, identity: &[&str]) {
         let (exits, comes) = restored(part);
         let exit = match part {
             "version" => 1,
-            _ if comes => 3,
+            // Where even that can't be told, something may be lost.
+            _ if comes && !said.contains("what is lost can't be told") => 3,
             _ => 5,
         };
         assert_eq!(verified.exit, exit, "byte {at} in the {part}: {said}");
@@ -83,7 +84,15 @@ fn check(place: &Place, unlock: Unlock, identity: &[&str]) {
 #[test]
 fn a_plain_backup() {
     let place = loaded();
-    place.done(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    place.done(&[
+        "--home",
+        "a",
+        "backup",
+        "stick",
+        "--parity",
+        "none",
+        "--unencrypted",
+    ]);
     check(&place, Unlock::None, &[]);
 }
 
@@ -99,6 +108,8 @@ fn an_encrypted_backup() {
         "a",
         "backup",
         "stick",
+        "--parity",
+        "none",
         "-r",
         &identity.recipient().to_string(),
     ]);

@@ -16,6 +16,7 @@ mod lines;
 mod manual;
 mod place;
 mod release;
+mod repairing;
 mod revoke;
 mod showing;
 #[cfg(unix)]

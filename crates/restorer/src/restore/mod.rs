@@ -69,7 +69,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     if !services.any_link() && !survey.needs_no_service() && !survey.is_empty() {
         // Nothing can come: the store stays untouched.
         survey.nothing_came(&services, &mut told);
-        return Ok(told.finish(&backup, false));
+        return Ok(told.finish(&mut backup, false));
     }
     operation.tell(Status::Begin);
     ground.accept(operation, &store)?;
@@ -89,7 +89,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     services.keep_receipts(&store)?;
     executed?;
     told.report.requests_out = services.post()?;
-    Ok(told.finish(&backup, true))
+    Ok(told.finish(&mut backup, true))
 }
 
 /// What a restore would do, without a service's word.
@@ -114,7 +114,7 @@ pub(crate) fn plan(
         &mut backup,
         Some((&mut told, &waiting)),
     )?;
-    Ok(told.finish(&backup, true))
+    Ok(told.finish(&mut backup, true))
 }
 
 /// Which services may be asked, and which need the person's consent first.

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use keyferry_archive::medium::{FolderMedium, choose, find_backups};
-use keyferry_archive::{FooterState, Header, Reader, Records};
+use keyferry_archive::{Damage, FooterState, Header, Place, Reader, Records};
 
 use crate::error::{Error, Result};
 use crate::regular::open_regular;
@@ -128,6 +128,22 @@ impl Backup {
             damage,
             ..RestoreReport::default()
         }
+    }
+
+    /// Was damage met, and all of it repaired?
+    pub(crate) fn is_repairable(&mut self) -> bool {
+        self.reader
+            .repaired()
+            .is_some_and(|protection| protection.is_repairable())
+    }
+
+    /// Damage that was met after the backup was opened.
+    pub(crate) fn repaired_since(&mut self) -> Option<String> {
+        let known = |damage: &Damage| damage.place == Place::Protection;
+        if self.reader.findings().iter().any(known) {
+            return None;
+        }
+        Some(self.reader.repaired()?.damage().to_string())
     }
 
     fn is_of(&self, from: &str) -> bool {

@@ -111,7 +111,9 @@ impl Told {
 
     /// The end. A backup whose signature promises more than was read, or none at all, may miss licenses that nobody
     /// can name.
-    pub(crate) fn finish(mut self, backup: &Backup, was_read: bool) -> RestoreReport {
+    pub(crate) fn finish(mut self, backup: &mut Backup, was_read: bool) -> RestoreReport {
+        self.report.repairable = backup.is_repairable();
+        self.report.damage.extend(backup.repaired_since());
         let Some((licenses, documents)) = backup.promised() else {
             if was_read {
                 self.fail(Failure::BackupCorrupt);

@@ -6,7 +6,7 @@ mod mixed;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keyferry::{BackupOptions, Encryption, Identity, Silent, Unlock};
+use keyferry::{BackupOptions, Encryption, Identity, Parity, Silent, Unlock};
 use keyferry_testkit::{Computer, Flips, Issued, Restoring, World, files_below, names_place};
 
 const LICENSES: usize = 100;
@@ -41,6 +41,7 @@ impl Made {
             folder: Some(stick.clone()),
             overwrite: true,
             encryption,
+            parity: Parity::None,
         };
         let running = computer
             .restorer(world.direct())

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use keyferry::{BACKUP_PATH, BackupOptions, Error, Failure, RestoreOptions, Restorer, Silent};
+use keyferry_archive::Parity;
 use keyferry_archive::medium::{BackupName, FolderMedium, Medium, Stage, publish};
 use keyferry_testkit::{Recorder, Seen, Wanted, World, files_below};
 
@@ -91,10 +92,11 @@ fn the_old_backup_is_there_until_the_new_one_was_read_back() {
 
     // The last step before the new name: the old file is still whole, and stays when that step fails.
     let name = BackupName::current(&old.card().thumbprint());
-    let failed: Result<(), Error> = publish(
+    let failed: Result<((), u64), Error> = publish(
         &FolderMedium::new(&stick),
-        &name,
+        &name.to_string(),
         true,
+        Parity::None,
         |out| {
             out.write_all(b"something else").expect("written");
             Ok(())
