@@ -321,18 +321,16 @@ mod tests {
 
     #[test]
     fn what_it_costs() {
-        // Layers 1 and 2, the whole file: about a license, a hundred, ten thousand, a million.
-        let costs = [4_000, 25_000, 2_000_000, 200_000_000].map(|len| {
-            let layout = Layout::new(len, Parity::Twelve).unwrap();
-            (len, layout.file_len())
-        });
-        let files = [
-            (4_000, 6_176),
-            (25_000, 32_376),
-            (2_000_000, 2_259_680),
-            (200_000_000, 225_971_872),
-        ];
-        assert_eq!(costs, files);
+        // About a license, a hundred, ten thousand, a million: the table of docs/backup.md section 7.2.
+        let percent = |parity| {
+            [4_000, 25_000, 2_000_000, 200_000_000].map(|len| {
+                let whole = Layout::new(len, parity).unwrap().file_len();
+                ((whole - len) * 100 + len / 2) / len
+            })
+        };
+        assert_eq!(percent(Parity::Five), [42, 20, 6, 6]);
+        assert_eq!(percent(Parity::Twelve), [54, 30, 13, 13]);
+        assert_eq!(percent(Parity::TwentyFive), [70, 42, 26, 26]);
     }
 
     #[test]
