@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keyferry::{BackupOptions, Encryption, Identity, Silent, Unlock};
+use keyferry::{BackupOptions, Encryption, Identity, Parity, Silent, Unlock};
 use keyferry_testkit::{Computer, Flips, Issued, Restoring, World, files_below, names_place};
 
 /// Alters a byte in the first round, and in the second.
@@ -73,17 +73,25 @@ impl Made {
 
 fn made(licenses: usize) -> Made {
     let world = World::new();
-    let (computer, issued, stick) = world.backed_up(licenses);
-    let (identity, other) = (Identity::generate(), world.folder("other stick"));
-    let options = BackupOptions {
-        folder: Some(other.clone()),
-        encryption: Encryption::Recipients(vec![identity.recipient()]),
-        ..BackupOptions::default()
+    let (computer, issued, _) = world.backed_up(licenses);
+    let identity = Identity::generate();
+    // Without parity, which would repair what is to be seen.
+    let back_up = |name: &str, encryption| {
+        let folder = world.folder(name);
+        let options = BackupOptions {
+            folder: Some(folder.clone()),
+            encryption,
+            parity: Parity::None,
+            ..BackupOptions::default()
+        };
+        let running = computer
+            .restorer(world.direct())
+            .backup(options, Arc::new(Silent));
+        running.and_then(|running| running.wait()).expect("backed up");
+        folder
     };
-    let running = computer
-        .restorer(world.direct())
-        .backup(options, Arc::new(Silent));
-    running.and_then(|running| running.wait()).expect("backed up");
+    let stick = back_up("plain stick", Encryption::None);
+    let other = back_up("other stick", Encryption::Recipients(vec![identity.recipient()]));
     computer.lose_store();
     Made {
         plain: files_below(&stick).remove(0),
