@@ -346,7 +346,7 @@ fn with_parity() -> Vec<Case> {
         ),
         (
             "bad-parity-beyond-repair",
-            "damaged: frame, protection",
+            "damaged: protection, frame",
             0,
             0,
             beyond,

@@ -176,6 +176,11 @@ impl Computer {
             overwrite,
             ..BackupOptions::default()
         };
+        self.backup_as(options, transport)
+    }
+
+    /// Backs up as these options say.
+    pub fn backup_as(&self, options: BackupOptions, transport: Arc<dyn Transport>) -> Ended<BackupReport> {
         let events = Arc::new(Recorder::default());
         let running = self.restorer(transport).backup(options, events.clone());
         let result = running.and_then(|running| running.wait());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use keyferry::{BackupReport, RestoreOptions, RestoreReport};
+use keyferry::{BackupOptions, BackupReport, Parity, RestoreOptions, RestoreReport};
 use keyferry_service::{LEDGER_FILE, Service, ServiceConfig, Shutdown, policy::Policy, serve};
 use tempfile::TempDir;
 
@@ -171,6 +171,20 @@ impl World {
         let ended = computer.backup(folder, true, transport.clone());
         assert_eq!(transport.traffic().connections(), 0, "a backup needs no network");
         ended.result.expect("backed up")
+    }
+
+    /// A backup without parity, in place of what is there: what is damaged in it stays so.
+    pub fn back_up_bare(&self, computer: &Computer, folder: &Path) -> BackupReport {
+        let options = BackupOptions {
+            folder: Some(folder.into()),
+            overwrite: true,
+            parity: Parity::None,
+            ..BackupOptions::default()
+        };
+        computer
+            .backup_as(options, self.direct())
+            .result
+            .expect("backed up")
     }
 
     /// The options of a person who agrees to everything.

@@ -32,14 +32,13 @@ fn outcome(bytes: &[u8]) -> [String; 3] {
         Err(error) => (refused(&error).to_owned(), 0, 0),
         Ok(seen) => {
             let (licenses, documents) = (seen.tally.licenses, seen.tally.documents);
-            let mut places: Vec<_> = seen.damages.iter().map(|damage| place(damage.place)).collect();
-            // What the parity could repair costs nothing.
-            if seen
-                .repaired
-                .is_some_and(|protection| !protection.is_repairable())
-            {
-                places.push(Place::Protection.to_string());
-            }
+            // What the parity repaired costs nothing.
+            let repaired = seen.repaired.is_some_and(|protection| protection.is_repairable());
+            let damages = seen.damages.iter();
+            let mut places: Vec<_> = damages
+                .filter(|damage| !repaired || damage.place != Place::Protection)
+                .map(|damage| place(damage.place))
+                .collect();
             places.dedup();
             let what = if seen.is_whole() {
                 "whole".into()

@@ -20,7 +20,8 @@ fn flip(file: &Path, at: usize) {
 fn the_rest_of_a_damaged_backup_is_restored() {
     const COUNT: u64 = 2000;
     let world = World::new();
-    let (_, issued, stick) = world.backed_up(COUNT as usize);
+    let (old, issued, stick) = world.backed_up(COUNT as usize);
+    world.back_up_bare(&old, &stick);
     let file = files_below(&stick).remove(0);
     let middle = std::fs::metadata(&file).unwrap().len() / 2;
     flip(&file, middle as usize);
@@ -55,7 +56,8 @@ fn the_rest_of_a_damaged_backup_is_restored() {
 #[test]
 fn wherever_a_bit_flips_nothing_wrong_comes() {
     let world = World::new();
-    let (_, issued, stick) = world.backed_up(3);
+    let (old, issued, stick) = world.backed_up(3);
+    world.back_up_bare(&old, &stick);
     let file = files_below(&stick).remove(0);
     let length = std::fs::metadata(&file).unwrap().len() as usize;
     let new = world.computer("new laptop");
@@ -82,7 +84,8 @@ fn wherever_a_bit_flips_nothing_wrong_comes() {
 #[test]
 fn a_file_that_was_cut_says_so_and_gives_what_it_has() {
     let world = World::new();
-    let (_, issued, stick) = world.backed_up(2000);
+    let (old, issued, stick) = world.backed_up(2000);
+    world.back_up_bare(&old, &stick);
     let file = files_below(&stick).remove(0);
     let whole = std::fs::read(&file).unwrap();
     let new = world.computer("new laptop");

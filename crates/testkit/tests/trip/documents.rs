@@ -126,7 +126,7 @@ fn a_damaged_document_is_named_and_the_others_come() {
         &[("small.lic", 3000), ("large.lic", 3 << 20), ("last.lic", 200_000)],
     );
     let stick = world.folder("stick");
-    world.back_up(&old, &stick);
+    world.back_up_bare(&old, &stick);
     let file = files_below(&stick).remove(0);
     let middle = std::fs::metadata(&file).expect("there").len() / 2;
     flip(&file, middle as usize);
@@ -168,7 +168,7 @@ fn a_backup_of_which_no_document_can_be_read_is_damaged() {
     let old = world.computer("old laptop");
     put(&old, &[("only.lic", 100_000)]);
     let stick = world.folder("stick");
-    world.back_up(&old, &stick);
+    world.back_up_bare(&old, &stick);
     let file = files_below(&stick).remove(0);
     let middle = std::fs::metadata(&file).expect("there").len() / 2;
     flip(&file, middle as usize);

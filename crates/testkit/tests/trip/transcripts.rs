@@ -106,7 +106,8 @@ const STORIES: &[(&str, Story)] = &[
         ))
     }),
     ("restore-damaged", |world| {
-        let (_, _, stick) = world.backed_up(2);
+        let (old, _, stick) = world.backed_up(2);
+        world.back_up_bare(&old, &stick);
         let file = files_below(&stick).remove(0);
         let mut bytes = std::fs::read(&file).expect("readable");
         bytes[100] ^= 1;
