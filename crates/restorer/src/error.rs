@@ -258,9 +258,11 @@ fn of_archive(error: &keyferry_archive::Error) -> Failure {
         E::NeedsPassphrase | E::NeedsIdentity | E::WrongPassphrase | E::NoMatchingIdentity => {
             Failure::WrongPassphrase
         }
-        E::NotABackup { .. } | E::Damaged { .. } | E::Header { .. } | E::Length { .. } => {
-            Failure::BackupCorrupt
-        }
+        E::NotABackup { .. }
+        | E::Damaged { .. }
+        | E::NotRepairable { .. }
+        | E::Header { .. }
+        | E::Length { .. } => Failure::BackupCorrupt,
         E::NoMedium { .. }
         | E::Full { .. }
         | E::ReadOnly { .. }
