@@ -20,6 +20,8 @@ pub struct Need {
 enum Source {
     /// A component of the Rust toolchain.
     Rustup,
+    /// A toolchain of Rust.
+    Toolchain,
     /// `cargo install`, with this version.
     Cargo(&'static str),
     /// A package of Debian and its relatives.
@@ -52,6 +54,13 @@ pub const CARGO_FUZZ: Need = Need {
     probe: "cargo fuzz --version",
     source: Source::Cargo("0.13.2"),
     what_for: "fuzz targets",
+};
+
+pub const NIGHTLY: Need = Need {
+    name: "nightly",
+    probe: "cargo +nightly --version",
+    source: Source::Toolchain,
+    what_for: "a library that is instrumented by sanitizers",
 };
 
 const UNSHARE: Need = Need {
@@ -158,6 +167,10 @@ impl Need {
     fn installation(&self) -> Line {
         match self.source {
             Source::Rustup => Line::new(&format!("rustup component add {}", self.name)),
+            Source::Toolchain => Line::new(&format!(
+                "rustup toolchain install {} --profile minimal",
+                self.name
+            )),
             // The tool runs for a second; optimizing it would take minutes.
             Source::Cargo(version) => Line::new(&format!(
                 "cargo install --locked --profile dev {}@{version}",
@@ -174,7 +187,7 @@ impl Need {
     /// Whether this program may run [`Need::installation`].
     fn is_installable(&self, packages: bool) -> bool {
         match self.source {
-            Source::Rustup => Line::new("rustup --version").output().is_some(),
+            Source::Rustup | Source::Toolchain => Line::new("rustup --version").output().is_some(),
             Source::Cargo(_) => true,
             Source::Package(_) => packages,
         }

@@ -1,15 +1,16 @@
 //! The client under the sanitizers of the C++ compiler and under valgrind: a word of theirs fails the test. The library
-//! itself is not instrumented, but every block of memory that it takes and gives back is watched. `cargo xtask soak
-//! sanitizers` asks for all scenarios of each; `endurance` compares memory, which these tools use for themselves.
+//! of this build is not instrumented, but every block of memory that it takes and gives back is watched. `cargo xtask soak
+//! sanitizers` asks for all scenarios of each, and brings a library that is instrumented itself, for which the client is
+//! linked with the one runtime that Rust brings. `endurance` compares memory, which these tools use for themselves.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keyferry_testkit::{Wanted, World, left_out};
 
 use crate::agent::revocation;
-use crate::client::{compile, finished, sources};
+use crate::client::{compile, crate_folder, finished, sources};
 
 const SHORT: &[&str] = &["contract", "agent", "reentrance"];
 const ALL: &[&str] = &[
@@ -43,6 +44,56 @@ impl Watched {
             "-fno-sanitize-recover=all",
         ];
         compile("c++", &flags, &sources(), &program);
+        Self {
+            command: vec![program.into()],
+            options: Some(options),
+        }
+    }
+
+    /// By the runtime that lies beside an instrumented library, and by no other.
+    fn instrumented(folder: &Path, sanitizer: &str, options: (&'static str, &'static str)) -> Self {
+        let library = folder.join("libkeyferry_com.so");
+        let wanted = printed(Command::new("nm").args(["-D", "--undefined-only"]).arg(&library));
+        let prefix = if sanitizer == "thread" {
+            "__tsan_"
+        } else {
+            "__asan_"
+        };
+        let calls = wanted.lines().filter(|line| line.contains(prefix)).count();
+        assert!(calls > 10, "{} is not instrumented: {calls}", library.display());
+        let program = folder.join("client");
+        let objects = sources().map(|source| {
+            let name = source.file_name().expect("a name");
+            let object = folder.join(name).with_extension("o");
+            let flags = ["-std=c++11", "-g", "-Wall", "-Wextra", "-Werror", "-c"];
+            let mut command = Command::new("c++");
+            command
+                .args(flags)
+                .arg(format!("-fsanitize={sanitizer}"))
+                .arg("-I")
+                .arg(crate_folder().join("include"));
+            printed(command.arg(source).arg("-o").arg(&object));
+            object
+        });
+        // The compiler's own runtime is not linked: it would be a second one.
+        let mut command = Command::new("c++");
+        command
+            .args(objects)
+            .args(["-rdynamic", "-Wl,--whole-archive"])
+            .arg(folder.join("runtime.a"))
+            .arg("-Wl,--no-whole-archive")
+            .arg("-L")
+            .arg(folder)
+            // Cargo tells the loader of the library that isn't instrumented; this path comes first.
+            .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()))
+            .args(["-lkeyferry_com", "-lpthread", "-ldl", "-lrt", "-lm", "-lresolv"]);
+        printed(command.arg("-o").arg(&program));
+        let loaded = printed(Command::new("ldd").arg(&program));
+        assert!(loaded.contains(&*folder.to_string_lossy()), "{loaded}");
+        assert!(
+            !loaded.contains("asan") && !loaded.contains("tsan"),
+            "one runtime: {loaded}"
+        );
         Self {
             command: vec![program.into()],
             options: Some(options),
@@ -118,6 +169,20 @@ impl Watched {
     }
 }
 
+/// What a tool prints, which must succeed.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().expect("the tool is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Where the soak has put a library that is instrumented by this sanitizer, and its runtime.
+fn instrumented_library(sanitizer: &str) -> Option<PathBuf> {
+    let folders = PathBuf::from(std::env::var_os("KEYFERRY_SANITIZED_LIBRARY")?);
+    Some(folders.join(sanitizer))
+}
+
 /// All where the soak asks for all.
 fn chosen(short: &'static [&'static str]) -> &'static [&'static str] {
     match std::env::var_os("KEYFERRY_SANITIZED_SCENARIOS") {
@@ -130,6 +195,9 @@ fn chosen(short: &'static [&'static str]) -> &'static [&'static str] {
 fn addresses_and_undefined_behavior_are_clean() {
     let options = ("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1");
     Watched::compiled("address,undefined", options).scenarios(ALL);
+    if let Some(folder) = instrumented_library("address") {
+        Watched::instrumented(&folder, "address", options).scenarios(ALL);
+    }
 }
 
 #[test]
@@ -137,6 +205,10 @@ fn threads_are_clean() {
     // What the library does among its own threads is invisible, so that it is taken for races.
     let options = ("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
     Watched::compiled("thread", options).scenarios(chosen(SHORT));
+    if let Some(folder) = instrumented_library("thread") {
+        let options = ("TSAN_OPTIONS", "halt_on_error=1");
+        Watched::instrumented(&folder, "thread", options).scenarios(ALL);
+    }
 }
 
 #[test]
