@@ -23,6 +23,7 @@ usage: cargo xtask <chore>
   soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
   soak kill [--minutes N] [--seed N]
                               kill commands at random moments for N minutes (default 5) and finish their work
+  soak survive                damage backups of 1 to a million licenses, and read and repair them
   soak sanitizers             run the client in C++ under every sanitizer and valgrind, in all its scenarios
 ";
 

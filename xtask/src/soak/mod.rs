@@ -5,6 +5,7 @@ mod flip;
 mod fuzz;
 mod kill;
 mod sanitizers;
+mod survive;
 
 use anyhow::{Result, bail};
 
@@ -15,6 +16,7 @@ pub enum Mode {
     Fuzz(fuzz::Options),
     Kill(kill::Options),
     Sanitizers,
+    Survive,
 }
 
 pub fn parse(words: &[&str]) -> Result<Mode> {
@@ -23,8 +25,9 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
         ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
         ["sanitizers"] => Ok(Mode::Sanitizers),
-        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers"),
-        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers"),
+        ["survive"] => Ok(Mode::Survive),
+        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers, survive"),
+        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers, survive"),
     }
 }
 
@@ -35,5 +38,6 @@ pub fn soak(mode: &Mode) -> Result<bool> {
         Mode::Fuzz(options) => fuzz::fuzz(options),
         Mode::Kill(options) => kill::kill(options),
         Mode::Sanitizers => sanitizers::sanitizers(),
+        Mode::Survive => survive::survive(),
     }
 }
