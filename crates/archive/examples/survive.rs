@@ -40,7 +40,7 @@ fn main() {
     let (tenth, mut dice) = (len.div_ceil(10), Dice::new(7));
     let last = len - tenth;
     for start in [0, last / 7, last / 3, last / 2, last * 6 / 7, last] {
-        let undo = noise(&file, &[start..start + tenth], &mut dice);
+        let undo = noise(&file, std::slice::from_ref(&(start..start + tenth)), &mut dice);
         assert!(read(&file, &unlock) == whole, "from {start}");
         assert!(Repair::open(File::open(&file).unwrap()).is_ok());
         put_back(&file, undo);
@@ -59,7 +59,11 @@ fn main() {
         put_back(&file, undo);
         println!("a twentieth of the sectors: all came");
     }
-    let undo = noise(&file, &[len / 3..len / 3 + len / 3], &mut dice);
+    let undo = noise(
+        &file,
+        std::slice::from_ref(&(len / 3..len / 3 + len / 3)),
+        &mut dice,
+    );
     let (came, _) = read(&file, &unlock);
     assert!(came < count);
     let refused = Repair::open(File::open(&file).unwrap()).err().unwrap();

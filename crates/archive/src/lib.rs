@@ -32,7 +32,7 @@ pub use payload::{FooterState, Item, Records, Root};
 pub use protection::{Parity, Protection, protect};
 pub use reader::Reader;
 pub use record::{
-    DOCUMENT_LIMIT, DocumentPart, KIND_LIMIT, License, NAME_LIMIT, PART_LEN, RECORD_LIMIT, Record,
+    DOCUMENT_LIMIT, DocumentPart, KIND_LIMIT, License, NAME_LIMIT, Name, PART_LEN, RECORD_LIMIT, Record,
 };
 pub use repair::Repair;
 pub use verify::{

@@ -1,6 +1,6 @@
 //! Records: what a backup holds (docs/backup.md section 5). Borrowed on the way in and on the way out.
 
-use keyferry_license::{GRANT_LIMIT, SealedKey, check_deterministic};
+use keyferry_license::{GRANT_LIMIT, LicenseId, SealedKey, check_deterministic};
 use minicbor::{Decoder, Encoder};
 
 use crate::document::BrokenDocument;
@@ -25,6 +25,30 @@ pub enum Record<'a> {
     License(License<'a>),
     /// A part of a license document; the parts of one follow each other in order.
     Part(DocumentPart<'a>),
+    /// What a record in another frame is called, so that it can be told if that frame is lost.
+    Name(Name<'a>),
+}
+
+impl Name<'_> {
+    /// Its ID as people and programs see it: a license ID, or the SHA-256 of a document in hexadecimal.
+    pub fn shown_id(&self) -> String {
+        LicenseId::from_slice(self.id).map_or_else(|_| hex(self.id), |id| id.to_string())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a license or a document in another frame is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// Number of that frame.
+    pub frame: u32,
+    /// License ID (16 bytes), or SHA-256 of the document (32 bytes).
+    pub id: &'a [u8],
+    /// Title, or name of the document, 1 to 1,024 bytes.
+    pub title: &'a str,
 }
 
 /// A license: its grant, and its content key sealed for a service and for this very computer.
@@ -59,6 +83,7 @@ pub struct DocumentPart<'a> {
 
 const LICENSE: u8 = 0;
 const PART: u8 = 1;
+const NAME: u8 = 2;
 const MAX_PARTS: u32 = DOCUMENT_LIMIT.div_ceil(PART_LEN) as u32;
 
 impl<'a> Record<'a> {
@@ -71,6 +96,7 @@ impl<'a> Record<'a> {
         let _ = match self {
             Record::License(license) => license.encode(&mut e),
             Record::Part(part) => part.encode(&mut e),
+            Record::Name(name) => name.encode(&mut e),
         };
         let len = out.len() - start;
         if len > RECORD_LIMIT {
@@ -114,6 +140,11 @@ impl<'a> Record<'a> {
                 parts: d.u32()?,
                 bytes: d.bytes()?,
             })),
+            (NAME, Some(4)) => Ok(Record::Name(Name {
+                frame: d.u32()?,
+                id: d.bytes()?,
+                title: d.str()?,
+            })),
             _ => Err(message("kind")),
         }
     }
@@ -122,7 +153,29 @@ impl<'a> Record<'a> {
         match self {
             Record::License(license) => license.check(),
             Record::Part(part) => part.check(),
+            Record::Name(name) => name.check(),
         }
+    }
+}
+
+impl Name<'_> {
+    fn encode(
+        &self,
+        e: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
+        e.array(4)?
+            .u8(NAME)?
+            .u32(self.frame)?
+            .bytes(self.id)?
+            .str(self.title)?
+            .ok()
+    }
+
+    fn check(&self) -> Result<()> {
+        if ![16, 32].contains(&self.id.len()) {
+            return invalid("an ID that is neither a license's nor a document's");
+        }
+        at_most("title", self.title.len(), NAME_LIMIT)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::document::{BrokenDocument, Document};
 use crate::encryption::{Encrypted, Unlock};
 use crate::error::{Error, Result};
 use crate::reader::Reader;
-use crate::record::License;
+use crate::record::{License, Name};
 
 /// Whether the content key of a license is the one that its grant committed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,11 @@ pub trait Inspector {
     /// Hears of a document that is not.
     fn broken_document(&mut self, document: &BrokenDocument) {
         let _ = document;
+    }
+
+    /// Hears of a license or a document that is lost with what is damaged. The name proves nothing.
+    fn lost(&mut self, name: &Name<'_>) {
+        let _ = name;
     }
 
     /// Hears of damage where it is found.

@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use keyferry_license::{SealedKey, SigningSecret};
+use keyferry_license::{Grant, SealedKey, SigningSecret, Verified};
 
 use crate::encryption::{Encryption, Sealing, Unlock};
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::payload::{PayloadWriter, Root};
 use crate::protection::Trailer;
-use crate::record::Record;
+use crate::record::{License, Record};
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,14 @@ impl<W: Write> Writer<W> {
 
     /// Adds a record. An error of the caller's fault leaves the writer as it was.
     pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
-        self.payload.push(record)
+        let grant = match record {
+            Record::License(license) => Grant::parse(license.grant).ok(),
+            _ => None,
+        };
+        let name = grant
+            .as_ref()
+            .map(|grant| (&grant.claim().license, &*grant.claim().title));
+        self.payload.push(record, name)
     }
 
     /// Adds a license that never had a lease.
@@ -63,7 +70,18 @@ impl<W: Write> Writer<W> {
         escrow: &SealedKey,
         returning: Option<&SealedKey>,
     ) -> Result<()> {
-        self.payload.push_license(grant, escrow, returning)
+        self.push(&license(grant, escrow, returning))
+    }
+
+    /// Adds a license that never had a lease, whose grant was verified: the same without decoding it again.
+    pub fn push_grant(
+        &mut self,
+        grant: &Verified<Grant>,
+        escrow: &SealedKey,
+        returning: Option<&SealedKey>,
+    ) -> Result<()> {
+        let record = license(grant.as_bytes(), escrow, returning);
+        self.payload.push(&record, Some((&grant.license, &*grant.title)))
     }
 
     /// Adds a license document in as many parts as it takes; gives its SHA-256.
@@ -105,4 +123,13 @@ impl<W: Write> Writer<W> {
         };
         Ok((out, summary))
     }
+}
+
+fn license<'a>(grant: &'a [u8], escrow: &SealedKey, returning: Option<&SealedKey>) -> Record<'a> {
+    Record::License(License {
+        grant,
+        escrow: *escrow,
+        returning: returning.copied(),
+        lease_close: None,
+    })
 }

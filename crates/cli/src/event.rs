@@ -60,6 +60,8 @@ events! {
     ListReceipt = "list-receipt";
     /// A service takes requests now.
     Listening = "listening";
+    /// What is lost with a damaged part of a backup.
+    Lost = "lost";
     /// A page that explains refusals.
     Page = "page";
     /// Why a service judged nothing.

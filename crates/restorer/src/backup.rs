@@ -304,7 +304,7 @@ fn write_license<W: std::io::Write>(
     } else {
         Some(returning.seal(&grant, &key)?)
     };
-    writer.push_license(grant.as_bytes(), &escrow, back.as_ref())?;
+    writer.push_grant(&grant, &escrow, back.as_ref())?;
     let said = outcome(&grant, Outcome::BackedUp, None);
     counts.add(said.outcome);
     operation.events.outcome(&said);

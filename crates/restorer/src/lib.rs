@@ -61,7 +61,7 @@ pub use regular::open_regular;
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
-    RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,
+    LostName, RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,
     SkippedFile,
 };
 pub use restore::find_backup;

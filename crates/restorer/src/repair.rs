@@ -42,7 +42,7 @@ pub struct RepairReport {
 /// An error if there is no parity or too little ([`keyferry_archive::Error::NotRepairable`]), if the new file is there
 /// already ([`keyferry_archive::Error::Exists`]), and what can go wrong with a medium.
 pub fn repair(options: &RepairOptions, canceled: &dyn Fn() -> bool) -> Result<RepairReport> {
-    let mut repair = Repair::open(BufReader::with_capacity(256 * 1024, open(&options.path)?))?;
+    let mut repair = Repair::open(BufReader::new(open(&options.path)?))?;
     let parity = if options.plain {
         Parity::None
     } else {

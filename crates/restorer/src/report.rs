@@ -176,10 +176,24 @@ pub struct RestoreReport {
     pub requests_out: u64,
     /// What is wrong with the file, in words.
     pub damage: Vec<String>,
+    /// What is lost with that, as far as the backup still names it; the first 1,000.
+    pub lost: Vec<LostName>,
     /// The file is damaged, and all that is was repaired while it was read: a repair makes it whole.
     pub repairable: bool,
     /// What contacts with services brought beside the restore.
     pub news: News,
+}
+
+/// So many names of what is lost stand in a report.
+pub(crate) const LOST_NAMES: usize = 1000;
+
+/// A license or a document that can't be read any more. The name proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostName {
+    /// License ID, or SHA-256 of the document.
+    pub id: String,
+    /// Title, or name of the document; without control characters.
+    pub title: String,
 }
 
 impl RestoreReport {

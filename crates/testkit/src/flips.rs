@@ -129,7 +129,7 @@ impl Flips {
             .sum();
         let is_first = self.parts.iter().find(|one| one.name == part.name) == Some(part);
         match part.name {
-            "frame head" | "index" | "footer" | "tail" | "check" | "trailer" => all..all + 1,
+            "frame head" | "frame names" | "index" | "footer" | "tail" | "check" | "trailer" => all..all + 1,
             "frame records" => all - lost..(all - lost).min(all - 1) + 1,
             // The payload's header lies in the first one.
             "age chunk" if !is_first => 1..all + 1,
@@ -142,7 +142,7 @@ impl Flips {
 fn places(part: &str) -> &'static [&'static str] {
     match part {
         "magic" | "header length" | "header" | "header digest" | "age nonce" => &["header"],
-        "frame head" | "frame records" => &["frame"],
+        "frame head" | "frame names" | "frame records" => &["frame"],
         "index" => &["index"],
         "footer" => &["footer"],
         "tail" => &["tail"],
@@ -229,7 +229,7 @@ pub fn restored(part: &str) -> (&'static [u8], bool) {
         // A stanza can't be told from one for somebody else.
         "age header" => (&[5, 12], false),
         // They only repeat what stands elsewhere, or what the encryption proves.
-        "frame head" | "check" | "trailer" => (&[0], true),
+        "frame head" | "frame names" | "check" | "trailer" => (&[0], true),
         // Nothing is known to be lost, and nothing says any more how much there was.
         "index" | "footer" | "tail" => (&[3], true),
         _ => (&[5], false),

@@ -61,8 +61,16 @@ impl Cut {
         self.to("header digest", self.at + 32);
         while file[self.at..].starts_with(b"KFframe\n") {
             let packed = number(file, self.at + 24, 4);
+            let holds_names = number(file, self.at + 12, 4) + number(file, self.at + 16, 4) == 0;
             self.to("frame head", self.at + 68);
-            self.to("frame records", self.at + packed);
+            self.to(
+                if holds_names {
+                    "frame names"
+                } else {
+                    "frame records"
+                },
+                self.at + packed,
+            );
         }
         assert!(
             file[self.at..].starts_with(b"KFindex\n"),

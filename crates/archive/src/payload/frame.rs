@@ -179,6 +179,7 @@ fn count(mut plain: &[u8]) -> Option<Lost> {
         match record {
             Record::License(_) => counted.licenses += 1,
             Record::Part(_) => counted.parts += 1,
+            Record::Name(_) => {}
         }
         plain = &plain[len..];
     }

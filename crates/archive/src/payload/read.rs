@@ -12,7 +12,7 @@ use crate::encryption::Inside;
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::protection::Mended;
-use crate::record::Record;
+use crate::record::{Name, Record};
 
 /// What the computer's signature says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Item<'a> {
     Record(Record<'a>),
     /// A part that is damaged; what follows it is still given.
     Damage(Damage),
+    /// What was lost with a part that is damaged, by its name.
+    Lost(Name<'a>),
 }
 
 pub(crate) struct Payload<R> {
@@ -124,6 +126,7 @@ impl<R: Read + Seek> Payload<R> {
             plain: Vec::new(),
             at: 0,
             aside: None,
+            given: Vec::new(),
             tally: Tally::default(),
         })
     }
@@ -141,6 +144,8 @@ pub struct Records<'r, R> {
     at: usize,
     /// Damage found beside a frame that is whole: told before its records.
     aside: Option<Damage>,
+    /// Which frames were whole.
+    given: Vec<bool>,
     tally: Tally,
 }
 
@@ -161,6 +166,7 @@ impl<R: Read + Seek> Records<'_, R> {
                 self.tally.lost_licenses += u64::from(damage.lost.unwrap_or_default().licenses);
                 return Some(Item::Damage(damage));
             }
+            self.skip_names();
             if self.at < self.plain.len() {
                 break;
             }
@@ -174,8 +180,28 @@ impl<R: Read + Seek> Records<'_, R> {
         match record {
             Record::License(_) => self.tally.licenses += 1,
             Record::Part(part) => self.tally.documents += u64::from(part.part == 0),
+            Record::Name(name) => return Some(Item::Lost(name)),
         }
         Some(Item::Record(record))
+    }
+
+    /// Passes over the names of what was given.
+    fn skip_names(&mut self) {
+        while let Some((len, frame)) = name_at(&self.plain[self.at..]) {
+            if !self.given.get(frame as usize).is_some_and(|given| *given) {
+                break;
+            }
+            self.at += len;
+        }
+    }
+
+    /// A frame whose records are given now.
+    fn note_given(&mut self, number: u32) {
+        let number = number as usize;
+        if self.given.len() <= number {
+            self.given.resize(number + 1, false);
+        }
+        self.given[number] = true;
     }
 
     /// What was given so far.
@@ -197,6 +223,9 @@ impl<R: Read + Seek> Records<'_, R> {
                     let unpacked =
                         self.unpacker
                             .unpack(&entry.frame, &self.packed[HEAD_LEN..], &mut self.plain);
+                    if unpacked.is_ok() {
+                        self.note_given(entry.frame.number);
+                    }
                     self.aside = unpacked.err().map(|why| lost_frame(&entry, why.into()));
                 }
                 Scanned::Damage(damage) => self.aside = Some(damage),
@@ -215,6 +244,9 @@ impl<R: Read + Seek> Records<'_, R> {
         let (head, packed) = self.packed.split_at(HEAD_LEN);
         let unpacked = self.unpacker.unpack(&entry.frame, packed, &mut self.plain);
         let head_is_whole = head == entry.frame.to_head(&self.key);
+        if unpacked.is_ok() {
+            self.note_given(entry.frame.number);
+        }
         self.aside = match unpacked {
             Ok(()) if head_is_whole => None,
             Ok(()) => Some(Damage {
@@ -235,6 +267,14 @@ impl<R: Read + Seek> Records<'_, R> {
             Some(_) => why.into(),
             None => format!("{why}, nor does its head: damaged, or of another backup"),
         }
+    }
+}
+
+/// If a name stands here: its length, and the frame that it belongs to.
+fn name_at(plain: &[u8]) -> Option<(usize, u32)> {
+    match Record::decode(plain).ok()? {
+        (Record::Name(name), len) => Some((len, name.frame)),
+        _ => None,
     }
 }
 

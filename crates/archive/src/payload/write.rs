@@ -1,9 +1,10 @@
 //! Writes a payload in one pass: records are gathered here, compressed on a second thread, written in order.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
-use keyferry_license::{SealedKey, SigningSecret, Thumbprint};
+use keyferry_license::{LicenseId, SigningSecret, Thumbprint};
 use sha2::{Digest as _, Sha256};
 
 use super::footer::Footer;
@@ -13,10 +14,14 @@ use super::{MAGIC, PartKey, Root, VERSION, header_digest};
 use crate::damage::Lost;
 use crate::error::{Error, Result};
 use crate::header::{Header, at_most};
-use crate::record::{DOCUMENT_LIMIT, DocumentPart, License, PART_LEN, RECORD_LIMIT, Record, Unfinished};
+use crate::record::{DOCUMENT_LIMIT, DocumentPart, Name, PART_LEN, RECORD_LIMIT, Record, Unfinished};
 
 /// Frames under way between this thread and the one that compresses.
 const IN_FLIGHT: usize = 2;
+
+/// Names wait in memory until there are so many, in bytes; then the oldest are written.
+const NAMES_HELD: usize = 12 << 20;
+const UNFINISHED: &str = "the parts of a document follow each other, from the first to the last";
 
 /// What a finished payload holds.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +47,14 @@ pub(crate) struct PayloadWriter<W> {
     licenses: u64,
     documents: u64,
     unfinished: Option<Unfinished>,
+    names: Names,
+}
+
+/// The names of records, which are written long after them: so that what is lost in one place is named in another.
+#[derive(Default)]
+struct Names {
+    open: Vec<u8>,
+    waiting: VecDeque<Vec<u8>>,
 }
 
 impl<W: Write> PayloadWriter<W> {
@@ -69,19 +82,28 @@ impl<W: Write> PayloadWriter<W> {
             licenses: 0,
             documents: 0,
             unfinished: None,
+            names: Names::default(),
         })
     }
 
-    pub fn push(&mut self, record: &Record<'_>) -> Result<()> {
-        let follows = match record {
-            Record::License(_) => self.unfinished.is_none(),
-            Record::Part(part) => part.follows(self.unfinished.as_ref()),
+    /// Adds a license or a part of a document; a license with its ID and title, if they are known.
+    pub fn push(&mut self, record: &Record<'_>, name: Option<(&LicenseId, &str)>) -> Result<()> {
+        let (follows, why) = match record {
+            Record::License(_) => (self.unfinished.is_none(), UNFINISHED),
+            Record::Part(part) => (part.follows(self.unfinished.as_ref()), UNFINISHED),
+            Record::Name(_) => (false, "names are added by the writer itself"),
         };
         if !follows {
-            let why = "the parts of a document follow each other, from the first to the last";
             return Err(Error::Invalid { what: "record", why });
         }
         record.encode(&mut self.plain)?;
+        match record {
+            Record::Part(part) if part.part == 0 => self.names.add(self.next, &part.digest, part.name)?,
+            _ => {}
+        }
+        if let Some((license, title)) = name {
+            self.names.add(self.next, license.as_bytes(), title)?;
+        }
         match record {
             Record::License(_) => {
                 self.held.licenses += 1;
@@ -92,25 +114,12 @@ impl<W: Write> PayloadWriter<W> {
                 self.documents += u64::from(part.part == 0);
                 self.unfinished = part.unfinished();
             }
+            Record::Name(_) => {}
         }
         if self.plain.len() >= FRAME_TARGET {
             self.close_frame()?;
         }
         Ok(())
-    }
-
-    pub fn push_license(
-        &mut self,
-        grant: &[u8],
-        escrow: &SealedKey,
-        returning: Option<&SealedKey>,
-    ) -> Result<()> {
-        self.push(&Record::License(License {
-            grant,
-            escrow: *escrow,
-            returning: returning.copied(),
-            lease_close: None,
-        }))
     }
 
     pub fn push_document(&mut self, name: &str, kind: &str, bytes: &[u8]) -> Result<[u8; 32]> {
@@ -120,14 +129,15 @@ impl<W: Write> PayloadWriter<W> {
         for part in 0..parts {
             let start = part as usize * PART_LEN;
             let bytes = &bytes[start..bytes.len().min(start + PART_LEN)];
-            self.push(&Record::Part(DocumentPart {
+            let record = Record::Part(DocumentPart {
                 name,
                 kind,
                 digest,
                 part,
                 parts,
                 bytes,
-            }))?;
+            });
+            self.push(&record, None)?;
         }
         Ok(digest)
     }
@@ -145,6 +155,10 @@ impl<W: Write> PayloadWriter<W> {
         }
         if !self.plain.is_empty() {
             self.close_frame()?;
+        }
+        self.names.close();
+        while let Some(names) = self.names.waiting.pop_front() {
+            self.close_with(names, Lost::default())?;
         }
         while self.in_flight > 0 {
             self.write_frame()?;
@@ -179,23 +193,32 @@ impl<W: Write> PayloadWriter<W> {
     }
 
     fn close_frame(&mut self) -> Result<()> {
-        at_most("frames", self.next as usize + 1, MAX_FRAMES)?;
-        let mut job = Job {
-            number: self.next,
-            held: std::mem::take(&mut self.held),
-            plain: Vec::new(),
-            packed: Vec::new(),
-        };
-        if self.in_flight >= IN_FLIGHT {
-            // Its buffers serve again.
-            (job.plain, job.packed) = self.write_frame()?;
+        let (plain, held) = (std::mem::take(&mut self.plain), std::mem::take(&mut self.held));
+        self.plain = self.close_with(plain, held)?;
+        if let Some(names) = self.names.overdue() {
+            self.close_with(names, Lost::default())?;
         }
-        job.plain.clear();
-        std::mem::swap(&mut job.plain, &mut self.plain);
+        Ok(())
+    }
+
+    /// Makes a frame of these records; gives a buffer that can be used again.
+    fn close_with(&mut self, plain: Vec<u8>, held: Lost) -> Result<Vec<u8>> {
+        at_most("frames", self.next as usize + 1, MAX_FRAMES)?;
+        let (mut used, packed) = match self.in_flight >= IN_FLIGHT {
+            true => self.write_frame()?,
+            false => (Vec::new(), Vec::new()),
+        };
+        let job = Job {
+            number: self.next,
+            held,
+            plain,
+            packed,
+        };
         self.packing.jobs.send(job).map_err(|_| stopped())?;
         self.next += 1;
         self.in_flight += 1;
-        Ok(())
+        used.clear();
+        Ok(used)
     }
 
     /// Writes the oldest frame under way, and gives its buffers back.
@@ -207,6 +230,28 @@ impl<W: Write> PayloadWriter<W> {
         self.out.write_all(&job.packed)?;
         self.index.push(Entry { offset, frame });
         Ok((job.plain, job.packed))
+    }
+}
+
+impl Names {
+    fn add(&mut self, frame: u32, id: &[u8], title: &str) -> Result<()> {
+        Record::Name(Name { frame, id, title }).encode(&mut self.open)?;
+        if self.open.len() >= FRAME_TARGET {
+            self.close();
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.waiting.push_back(std::mem::take(&mut self.open));
+        }
+    }
+
+    /// The oldest, when too many wait.
+    fn overdue(&mut self) -> Option<Vec<u8>> {
+        let held = self.waiting.len() * FRAME_TARGET;
+        (held > NAMES_HELD).then(|| self.waiting.pop_front()).flatten()
     }
 }
 

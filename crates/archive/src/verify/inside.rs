@@ -39,7 +39,8 @@ pub(super) fn verify<R: Read + Seek>(
         run.documents(assembled);
         match item {
             Item::Record(Record::License(license)) => run.take(&license),
-            Item::Record(Record::Part(_)) => {}
+            Item::Record(Record::Part(_) | Record::Name(_)) => {}
+            Item::Lost(name) => run.inspector.lost(&name),
             Item::Damage(damage) => {
                 run.counts.lost += u64::from(damage.lost.unwrap_or_default().licenses);
                 report.add(damage, run.inspector);

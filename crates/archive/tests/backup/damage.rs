@@ -110,6 +110,36 @@ fn a_damaged_frame_is_named_and_the_rest_comes() {
     );
 }
 
+/// With an index and without.
+#[test]
+fn what_is_lost_with_a_frame_is_named() {
+    let header = header(2);
+    let (whole, _) = backup(&header, 1200, &[100, 70_000]);
+    let (start, _) = frames(&whole)[0];
+    let mut bytes = whole.clone();
+    bytes[start + 1000] ^= 4;
+    let cut = &bytes[..bytes.len() - 200];
+    for bytes in [&bytes[..], cut] {
+        let seen = read(bytes).unwrap();
+        let kept = seen.tally.licenses as usize;
+        assert!((100..1100).contains(&kept), "{kept}");
+        let lost: Vec<_> = (0..1200 - kept)
+            .map(|n| format!("Licensed work number {n}"))
+            .collect();
+        assert_eq!(seen.lost, lost);
+    }
+    // Names are lost without harm.
+    let (start, _) = *frames(&whole).last().unwrap();
+    let mut bytes = whole.clone();
+    bytes[start + 100] ^= 4;
+    let seen = read(&bytes).unwrap();
+    assert_eq!(
+        (seen.tally.licenses, seen.tally.documents, seen.lost.len()),
+        (1200, 2, 0)
+    );
+    assert_eq!(seen.damages[0].lost, Some(Lost::default()));
+}
+
 #[test]
 fn a_damaged_head_costs_no_record() {
     let mut bytes = long(2);

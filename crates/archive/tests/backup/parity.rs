@@ -288,6 +288,13 @@ fn beyond_repair_it_says_so_and_gives_what_is_whole() {
             .any(|damage| matches!(damage.place, Place::Frame(_)))
     );
     let report = checked(&damaged);
+    // Each is given or named.
+    let lost: std::collections::BTreeSet<&str> = seen.lost.iter().map(String::as_str).collect();
+    assert_eq!(lost.len() + seen.records.len(), 6_000);
+    let titles = lost
+        .iter()
+        .filter(|title| title.starts_with("Licensed work number "));
+    assert_eq!(titles.count(), lost.len());
     let usable = seen.records.len() as u64;
     assert_eq!(report.verdict(), Verdict::Damaged { usable });
     assert!(report.protection.unwrap().used > 1.0);

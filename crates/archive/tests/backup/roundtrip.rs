@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use keyferry_archive::{DocumentPart, Error, FooterState, License, PART_LEN, Reader, Record, Writer};
-use keyferry_license::{CardKind, SealedKey};
+use keyferry_archive::{DocumentPart, Error, FooterState, License, Name, PART_LEN, Reader, Record, Writer};
+use keyferry_license::{CardKind, Grant, SealedKey};
 use proptest::prelude::*;
 
 use crate::made::{backup, card, computer_secret, document, header, header_with, license, secret};
@@ -39,9 +39,16 @@ fn the_header_comes_back() {
 fn two_writers_agree_to_the_byte() {
     let header = header(3);
     let (bytes, _) = backup(&header, 5, &[]);
-    let mut plain = Vec::new();
+    let (mut plain, mut names) = (Vec::new(), Vec::new());
     for n in 0..5 {
         let license = license(n, &header);
+        let grant = Grant::parse(&license.grant).unwrap();
+        let name = Record::Name(Name {
+            frame: 0,
+            id: grant.claim().license.as_bytes(),
+            title: &grant.claim().title,
+        });
+        name.encode(&mut names).unwrap();
         let record = Record::License(License {
             grant: &license.grant,
             escrow: license.escrow,
@@ -50,7 +57,7 @@ fn two_writers_agree_to_the_byte() {
         });
         record.encode(&mut plain).unwrap();
     }
-    let frames = vec![RawFrame::new(0, 5, 0, &plain)];
+    let frames = vec![RawFrame::new(0, 5, 0, &plain), RawFrame::new(1, 0, 0, &names)];
     let raw = Raw::new(header_of(&bytes), [3; 16], frames).build();
     assert_eq!(raw, bytes);
     assert_eq!(frames_start(&bytes), frames_start(&raw));

@@ -19,6 +19,8 @@ pub struct Seen {
     pub damages: Vec<Damage>,
     pub footer: FooterState,
     pub tally: Tally,
+    /// Names of what is lost.
+    pub lost: Vec<String>,
     /// What the parity did, if anything was damaged that it covers.
     pub repaired: Option<Protection>,
 }
@@ -55,12 +57,13 @@ pub fn read(bytes: &[u8]) -> Result<Seen, Error> {
 pub fn read_open(reader: &mut Reader<Cursor<&[u8]>>) -> Result<Seen, Error> {
     let footer = reader.footer().clone();
     let mut damages = reader.findings().to_vec();
-    let mut given = Vec::new();
+    let (mut given, mut lost) = (Vec::new(), Vec::new());
     let mut records = reader.records()?;
     while let Some(item) = records.next_item() {
         match item {
             Item::Record(record) => given.push(encoded(&record)),
             Item::Damage(damage) => damages.push(damage),
+            Item::Lost(name) => lost.push(name.title.to_owned()),
         }
     }
     let tally = records.tally();
@@ -69,6 +72,7 @@ pub fn read_open(reader: &mut Reader<Cursor<&[u8]>>) -> Result<Seen, Error> {
         damages,
         footer,
         tally,
+        lost,
         repaired: reader.repaired(),
     };
     // One verdict, whichever way it is asked for.

@@ -129,6 +129,9 @@ fn tell(
     for damage in &report.damage {
         output.warning(keyferry_license::printable(damage));
     }
+    for lost in &report.lost {
+        super::verify::lost(output, &lost.id, &lost.title);
+    }
     if report.repairable {
         let path = words::quoted(&report.path.display().to_string());
         let command = format!("{} repair {path}", context.program());

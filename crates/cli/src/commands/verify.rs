@@ -6,7 +6,8 @@ use std::path::Path;
 
 use keyferry::{Error, Failure, Unlock, find_backup};
 use keyferry_archive::{
-    BrokenDocument, Damage, Inspector, KeyCheck, License, LicenseVerdict, Reader, Report, Unchecked, Verdict,
+    BrokenDocument, Damage, Inspector, KeyCheck, License, LicenseVerdict, Name, Reader, Report, Unchecked,
+    Verdict,
 };
 use keyferry_license::{Grant, Sealer, Verified, printable};
 
@@ -15,7 +16,7 @@ use crate::commands::repair;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
-use crate::output::Line;
+use crate::output::{Line, Output};
 use crate::passphrase;
 use crate::signals::{self, Interrupted};
 use crate::words;
@@ -25,7 +26,7 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let interrupted = signals::on_interrupt(|| {})?;
     let unlocker = passphrase::unlocker(context, &args.unlock)?;
     let path = find_backup(&args.path, args.from.as_deref(), &unlocker)?;
-    let open = || keyferry::open_regular(&path).map(|file| BufReader::with_capacity(256 * 1024, file));
+    let open = || keyferry::open_regular(&path).map(BufReader::new);
     let source = open().map_err(|e| Failed::file("read", &path, &e))?;
     let again = || open().ok();
     let own = OnceCell::new();
@@ -122,6 +123,10 @@ impl Inspector for Inspect<'_> {
             .warning(format_args!("license document {name}: {why}"));
     }
 
+    fn lost(&mut self, name: &Name<'_>) {
+        lost(&self.context.output, &name.shown_id(), &printable(name.title));
+    }
+
     fn damage(&mut self, damage: &Damage) {
         self.context.output.warning(printable(&damage.to_string()));
     }
@@ -129,6 +134,12 @@ impl Inspector for Inspect<'_> {
     fn is_canceled(&mut self) -> bool {
         self.interrupted.is_set()
     }
+}
+
+/// One license or document that is lost with what is damaged.
+pub fn lost(output: &Output, id: &str, title: &str) {
+    output.item(&Line::new(Event::Lost).with("id", id).with("title", title));
+    output.text(format_args!("{id}  lost  {title}"));
 }
 
 fn tell(context: &Context, report: &Report) {

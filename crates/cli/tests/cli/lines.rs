@@ -67,7 +67,8 @@ fn revoke(seen: &mut Seen) {
     let backup = ["--right", "Play", "--right", "Backup"];
     let (taken, given) = (place.give(&backup), place.give(&backup));
     fs::create_dir(place.path("stick")).expect("a folder");
-    let saved = place.json(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let bare = ["backup", "stick", "--unencrypted", "--parity", "none"];
+    let saved = place.json(&[&["--home", "a"], &bare[..]].concat());
     let thumbprint = place.thumbprint();
     let trust = ["--trust", &thumbprint, "--individualize"];
     seen.all(&place.json(&[&["--home", "b", "restore", "stick"][..], &trust].concat()));
@@ -78,8 +79,9 @@ fn revoke(seen: &mut Seen) {
     seen.all(&place.json(&["show", "pub/revocations/00000001.list"]));
     let path = text(saved.summary(), "path");
     let mut bytes = fs::read(place.path(path)).expect("the backup");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
+    // In the frame, of which the names of what is in it stand apart.
+    let frame = bytes.windows(8).position(|at| at == b"KFframe\n");
+    bytes[frame.expect("a frame") + 100] ^= 1;
     fs::write(place.path("damaged"), bytes).expect("written");
     seen.all(&place.json(&["verify", "damaged"]));
 }

@@ -115,6 +115,27 @@ fn what_can_not_be_repaired_is_said_and_left() {
         said.contains("not repairable") && said.contains("more than the parity repairs"),
         "{said}"
     );
+    // What is lost is named, each license once.
+    for number in 0..40 {
+        assert_eq!(
+            verified
+                .stdout
+                .matches(&format!("  lost  Song {number}\n"))
+                .count(),
+            1,
+            "{said}"
+        );
+    }
+    let lines = place.json(&["--home", "a", "verify", "stick"]);
+    let lost = lines.all.iter().filter(|line| line["event"] == "lost");
+    assert_eq!(lost.count(), 40);
+    let came = place.run(&["--home", "a", "restore", "stick"]);
+    assert!(
+        came.exit == 5 && came.stdout.contains("  lost  Song 39\n"),
+        "{}{}",
+        came.stdout,
+        came.stderr
+    );
     for output in [&[][..], &["-o", "whole"]] {
         let repaired = place.run(&[&["repair", "stick"], output].concat());
         assert_eq!(repaired.exit, 5, "{}", repaired.stderr);

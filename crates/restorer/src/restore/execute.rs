@@ -51,6 +51,7 @@ fn read(
         operation.check_canceled()?;
         operation.progress(told.report.counts.total, total);
         told.lost(chunk.lost, chunk.damage);
+        told.lost_names(chunk.names);
         let kept = chunk.documents.keep(store, operation.now())?;
         told.documents(operation, kept.into_iter().chain(chunk.broken));
         let presences = presences(store, &chunk.rows)?;

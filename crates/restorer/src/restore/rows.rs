@@ -4,10 +4,11 @@ use std::io::{Read, Seek};
 
 use keyferry_archive::{Assembled, Assembler, Item, Record, Records};
 use keyferry_license::document::DocumentId;
-use keyferry_license::{Grant, SealedKey, Unverified};
+use keyferry_license::{Grant, SealedKey, Unverified, printable};
 
 use crate::documents::{Batch, Incoming, damaged};
 use crate::events::DocumentOutcome;
+use crate::report::{LOST_NAMES, LostName};
 
 /// Licenses that are looked at together; also the most that one request asks for.
 pub(crate) const CHUNK: usize = keyferry_protocol::MAX_ITEMS;
@@ -28,6 +29,8 @@ pub(crate) struct Chunk {
     pub(crate) damage: Vec<String>,
     /// Licenses lost by the damage, as far as the index tells.
     pub(crate) lost: u64,
+    /// What is lost, by name; as many as a report takes.
+    pub(crate) names: Vec<LostName>,
 }
 
 /// The licenses and documents of a backup, a chunk at a time.
@@ -100,6 +103,11 @@ impl Chunk {
                 }
             },
             Item::Record(_) => {}
+            Item::Lost(name) if self.names.len() < LOST_NAMES => self.names.push(LostName {
+                id: name.shown_id(),
+                title: printable(name.title),
+            }),
+            Item::Lost(_) => {}
         }
     }
 }

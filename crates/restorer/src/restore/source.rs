@@ -88,7 +88,7 @@ fn open_file(path: PathBuf, unlocker: &Unlocker) -> Result<Backup> {
         path: path.clone(),
         why: why.to_string(),
     })?;
-    let source = BufReader::with_capacity(256 * 1024, file);
+    let source = BufReader::new(file);
     let reader = Reader::open_with(source, |encrypted| Ok::<_, Error>(unlocker.ask(encrypted)))?;
     Ok(Backup { path, reader })
 }

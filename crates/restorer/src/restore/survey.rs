@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::Outcome;
 use crate::import::outcome;
 use crate::operation::Operation;
-use crate::report::{IssuerToTrust, RestoreOptions};
+use crate::report::{IssuerToTrust, LOST_NAMES, LostName, RestoreOptions};
 
 /// What is known before the first license is looked at.
 pub(crate) struct Ground {
@@ -164,6 +164,7 @@ pub(crate) struct Survey {
     untrusted: BTreeMap<Thumbprint, (Thumbprint, u64)>,
     lost: u64,
     damage: Vec<String>,
+    names: Vec<LostName>,
     documents: u64,
     broken: u64,
     newest: Option<LicenseId>,
@@ -197,9 +198,12 @@ impl Survey {
             if tell.is_none() {
                 let room = DAMAGE_LINES.saturating_sub(survey.damage.len());
                 survey.damage.extend(chunk.damage.iter().take(room).cloned());
+                let room = LOST_NAMES.saturating_sub(survey.names.len());
+                survey.names.extend(chunk.names.iter().take(room).cloned());
             }
             if let Some((told, _)) = &mut tell {
                 told.lost(chunk.lost, chunk.damage);
+                told.lost_names(chunk.names);
                 let planned = chunk.documents.plan(store)?;
                 told.documents(operation, planned.into_iter().chain(chunk.broken));
             }
@@ -258,6 +262,7 @@ impl Survey {
             told.count(Outcome::Failed(*failure), *count, None);
         }
         told.lost(self.lost, self.damage);
+        told.lost_names(self.names);
         told.lost_documents(self.broken);
     }
 

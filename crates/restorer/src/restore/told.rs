@@ -4,7 +4,7 @@ use super::source::Backup;
 use crate::code::Failure;
 use crate::events::{DocumentOutcome, LicenseOutcome, Outcome, Status};
 use crate::operation::Operation;
-use crate::report::{RefusalPage, RestoreReport, overall};
+use crate::report::{LOST_NAMES, LostName, RefusalPage, RestoreReport, overall};
 
 /// Lines of damage that a report lists; more are only counted.
 pub(crate) const DAMAGE_LINES: usize = 100;
@@ -85,6 +85,12 @@ impl Told {
         }
         let room = DAMAGE_LINES.saturating_sub(self.report.damage.len());
         self.report.damage.extend(damage.into_iter().take(room));
+    }
+
+    /// The names of what can't be read, as far as there is room.
+    pub(crate) fn lost_names(&mut self, names: Vec<LostName>) {
+        let room = LOST_NAMES.saturating_sub(self.report.lost.len());
+        self.report.lost.extend(names.into_iter().take(room));
     }
 
     /// Refusals of one reason by one service: told once.

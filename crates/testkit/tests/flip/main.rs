@@ -135,6 +135,8 @@ fn the_parts_are_those_of_the_specification() {
         "header digest",
         "frame head",
         "frame records",
+        "frame head",
+        "frame names",
     ];
     assert_eq!(
         names(&Made::plain(3)),

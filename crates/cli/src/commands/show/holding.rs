@@ -240,7 +240,11 @@ fn licenses_of_backup(output: &Output, backup: &mut Backup) -> Result<()> {
         }
         let license = match item {
             Item::Record(Record::License(license)) => license,
-            Item::Record(Record::Part(_)) => continue,
+            Item::Record(Record::Part(_) | Record::Name(_)) => continue,
+            Item::Lost(name) => {
+                crate::commands::verify::lost(output, &name.shown_id(), &printable(name.title));
+                continue;
+            }
             Item::Damage(damage) => {
                 output.warning(damage);
                 continue;
