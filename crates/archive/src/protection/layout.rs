@@ -81,7 +81,7 @@ pub(super) const VALUES_IN_PAGE: u64 = ((PAGE_LEN - PAGE_HEAD) / VALUE_LEN) as u
 const GRAIN: u64 = 64;
 /// Cells of a file that isn't small.
 const USUAL_CELL: u64 = 2048;
-const LARGEST_CELL: u64 = 16 * 1024;
+const LARGEST_CELL: u64 = 8 * 1024;
 /// A small file has about so many cells.
 const SMALL_CELLS: u64 = 256;
 /// Cells are made longer from so many on.
@@ -89,7 +89,7 @@ const MANY_CELLS: u64 = 1 << 20;
 /// Cells of a stripe, at least, where there are so many.
 const STRIPE: u64 = 768;
 /// No reader takes more memory than this for a stripe.
-const STRIPE_LIMIT: u64 = 32 << 20;
+const STRIPE_LIMIT: u64 = 16 << 20;
 /// Nor for the check values of more cells.
 const CELLS_LIMIT: u64 = 3 << 19;
 
@@ -107,7 +107,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Longer files are not protected; no backup is so long.
+    /// Longer files are not protected: 8 GiB, some thirty million licenses.
     pub const MAX_LEN: u64 = MANY_CELLS * LARGEST_CELL;
 
     /// For layers 1 and 2 of this length; `None` without parity, or for a file longer than any backup.
@@ -391,10 +391,10 @@ mod tests {
         for layout in bad {
             assert_eq!(layout.checked(), None, "{layout:?}");
         }
-        for len in [1 << 30, 1 << 32, 1 << 34] {
+        for len in [1 << 30, 1 << 32, Layout::MAX_LEN] {
             let layout = Layout::new(len, Parity::TwentyFive).unwrap();
             assert!(layout.cells() <= CELLS_LIMIT);
         }
-        assert_eq!(Layout::new(1 << 40, Parity::Twelve), None);
+        assert_eq!(Layout::new(Layout::MAX_LEN + 1, Parity::Twelve), None);
     }
 }

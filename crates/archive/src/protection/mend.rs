@@ -22,6 +22,8 @@ const PIECE: u64 = 128 * 1024;
 pub(crate) struct Mended<R> {
     source: R,
     at: u64,
+    /// Where the source stands, if it is known: going there once more may cost it what it has in memory.
+    source_at: Option<u64>,
     protection: Option<Known>,
 }
 
@@ -47,6 +49,7 @@ impl<R: Read + Seek> Mended<R> {
         Self {
             source,
             at: 0,
+            source_at: None,
             protection: None,
         }
     }
@@ -63,6 +66,7 @@ impl<R: Read + Seek> Mended<R> {
 
     /// The file as it is.
     pub fn raw(&mut self) -> &mut R {
+        self.source_at = None;
         &mut self.source
     }
 
@@ -79,6 +83,7 @@ impl<R: Read + Seek> Mended<R> {
             return Ok(None);
         };
         if known.repair.is_none() {
+            self.source_at = None;
             known.examine(&mut self.source)?;
         }
         let survey = known.repair.as_ref().map(|repair| &repair.survey);
@@ -188,9 +193,12 @@ impl<R: Read + Seek> Read for Mended<R> {
             .as_mut()
             .filter(|protection| self.at < protection.table.layout.inner_len);
         let Some(protection) = protection else {
-            self.source.seek(SeekFrom::Start(self.at))?;
+            if self.source_at.take() != Some(self.at) {
+                self.source.seek(SeekFrom::Start(self.at))?;
+            }
             let len = self.source.read(bytes)?;
             self.at += len as u64;
+            self.source_at = Some(self.at);
             return Ok(len);
         };
         let (start, piece) = &protection.piece;
@@ -199,6 +207,7 @@ impl<R: Read + Seek> Read for Mended<R> {
             .checked_sub(*start)
             .is_none_or(|at| at >= piece.len() as u64)
         {
+            self.source_at = None;
             let loaded = protection.load(&mut self.source, self.at);
             if loaded.is_err() {
                 protection.piece = (0, Vec::new());
@@ -218,7 +227,10 @@ impl<R: Read + Seek> Seek for Mended<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.source.seek(SeekFrom::End(0))?.checked_add_signed(by),
+            SeekFrom::End(by) => {
+                self.source_at = None;
+                self.source.seek(SeekFrom::End(0))?.checked_add_signed(by)
+            }
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
         self.at = at.ok_or(io::ErrorKind::InvalidInput)?;

@@ -16,8 +16,9 @@ const WINDOW: u64 = 1 << 20;
 /// What is known of the cells of a file.
 pub(crate) struct Table {
     pub layout: Layout,
-    /// Of each cell, where a page that is whole has it.
-    values: Vec<Option<u64>>,
+    /// Of each cell, and whether a page that is whole has it.
+    values: Vec<u64>,
+    known: Vec<bool>,
     /// Bytes of the file that should hold a page, and don't.
     pub broken_pages: Vec<Range<u64>>,
 }
@@ -59,7 +60,8 @@ impl Table {
 
     /// Reads both tables, each page from the one where it is whole.
     fn read(source: &mut (impl Read + Seek), layout: Layout, id: ProtectionId) -> Self {
-        let mut values = vec![None; layout.cells() as usize];
+        let mut values = vec![0; layout.cells() as usize];
+        let mut known = vec![false; values.len()];
         let mut broken_pages = Vec::new();
         let mut bytes = vec![0; PAGE_LEN];
         for table in layout.tables_at() {
@@ -71,9 +73,9 @@ impl Table {
                 match page.filter(|page| (page.layout, page.id, page.number) == (layout, id, number)) {
                     Some(page) => {
                         let from = layout.cells_of_page(number).start as usize;
-                        for (value, found) in values[from..].iter_mut().zip(page.values) {
-                            *value = Some(found);
-                        }
+                        let to = from + page.values.len();
+                        values[from..to].copy_from_slice(&page.values);
+                        known[from..to].fill(true);
                     }
                     None => broken_pages.push(at..at + len as u64),
                 }
@@ -82,13 +84,15 @@ impl Table {
         Self {
             layout,
             values,
+            known,
             broken_pages,
         }
     }
 
     /// What a cell should give; `None` where both pages that say it are damaged.
     pub fn value(&self, cell: u64) -> Option<u64> {
-        self.values.get(usize::try_from(cell).ok()?).copied().flatten()
+        let cell = usize::try_from(cell).ok()?;
+        self.known.get(cell)?.then(|| self.values[cell])
     }
 }
 
