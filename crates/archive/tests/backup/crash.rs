@@ -271,3 +271,25 @@ fn a_cancel_and_a_failed_check_leave_nothing() {
         assert_eq!(medium.now(), story.files(with_old));
     }
 }
+
+#[test]
+fn a_medium_that_gives_other_bytes_than_were_written_is_noticed() {
+    for (story, openings) in [(Story::new(), 1), (Story::protected(), 2)] {
+        for at in 1..=openings {
+            // The trailer, a table, the parity, and what is protected.
+            for from_end in [1, 70, 400, 1200, 4000] {
+                let medium = FakeMedium::new(true, &story.files(true)).lying(at, from_end);
+                let result = story.publish(&medium, true);
+                // What is protected was compared before the protection was made.
+                if at == 2 && from_end == 4000 {
+                    continue;
+                }
+                assert!(
+                    matches!(result, Err(Error::ReadBack { .. })),
+                    "{at}, {from_end}: {result:?}"
+                );
+                assert_eq!(medium.now(), story.files(true));
+            }
+        }
+    }
+}

@@ -39,6 +39,9 @@ struct Disk {
     steps: usize,
     fault: Option<(usize, Fault)>,
     stopped: bool,
+    /// How often a file was read past the memory, at which time it gives another byte, and which, from its end.
+    uncached: usize,
+    lie: Option<(usize, usize)>,
 }
 
 /// The fake. With `links` it has hard links, as most file systems do; without, it is like FAT.
@@ -79,6 +82,12 @@ impl FakeMedium {
 
     pub fn with_fault(self, step: usize, fault: Fault) -> Self {
         self.disk.borrow_mut().fault = Some((step, fault));
+        self
+    }
+
+    /// The medium gives another byte than was written, so far from the end, when it is read back the `at`th time.
+    pub fn lying(self, at: usize, from_end: usize) -> Self {
+        self.disk.borrow_mut().lie = Some((at, from_end));
         self
     }
 
@@ -166,7 +175,15 @@ impl Medium for FakeMedium {
     }
 
     fn open_uncached(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
-        self.open(name)
+        let mut disk = self.step()?;
+        let file = disk.names.last().unwrap().get(name).ok_or(ErrorKind::NotFound)?;
+        let mut bytes = disk.files[*file].bytes.clone();
+        disk.uncached += 1;
+        if let Some((_, from_end)) = disk.lie.filter(|(at, _)| *at == disk.uncached) {
+            let at = bytes.len() - from_end;
+            bytes[at] ^= 1;
+        }
+        Ok(Box::new(Cursor::new(bytes)))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {

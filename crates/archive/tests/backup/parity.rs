@@ -331,6 +331,27 @@ fn parity_of_another_backup_repairs_nothing_and_is_named() {
     assert!(error.to_string().contains("another backup"), "{error}");
 }
 
+/// A document may be a backup too: its pages stand in the one around it as they are.
+#[test]
+fn parity_of_a_backup_inside_another_is_left_alone() {
+    let noise = Dice::new(20).bytes::<40_000>();
+    let mut inside = Writer::new(Vec::new(), &header(6)).unwrap();
+    inside.push_document("noise.bin", "document", &noise).unwrap();
+    let inside = inside.finish_inner(&computer_secret()).unwrap().0;
+    let mut writer = Writer::new(Vec::new(), &header(7)).unwrap();
+    writer
+        .push_document("inside.keyferry", "document", &protected(&inside, Parity::Twelve))
+        .unwrap();
+    let (mut bytes, _) = writer.finish(&computer_secret()).unwrap();
+    let pages = bytes.windows(8).filter(|at| *at == b"KFcells\n").count();
+    assert!(pages > 0, "they are not as they are");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let seen = read(&bytes).unwrap();
+    assert_eq!((seen.tally.documents, seen.damages.len()), (1, 1));
+    assert_eq!((seen.damages[0].place, seen.repaired), (Place::Trailer, None));
+}
+
 #[test]
 fn two_files_in_one_and_later_versions_are_refused() {
     let (one, other) = (
