@@ -44,13 +44,26 @@ pub struct Protection {
     pub lost_stripes: u64,
     /// Most of the file is not what the check values say: they are another backup's, or nothing can be saved by them.
     pub is_foreign: bool,
-    /// N: bytes 0..N are what is protected.
-    inner_len: u64,
+    /// From the first to the last damaged byte of the backup itself, whole cells; empty where none is.
+    damaged_from: u64,
+    damaged_to: u64,
 }
 
 impl Protection {
     fn new(table: &Table, survey: &Survey) -> Self {
         let layout = &table.layout;
+        let damaged = survey
+            .bad_cells()
+            .filter(|cells| cells.start < layout.data_cells());
+        let damaged = damaged.fold(0..0, |all, cells| {
+            let last = cells.end.min(layout.data_cells()) - 1;
+            let (start, end) = (layout.range(cells.start).start, layout.range(last).end);
+            if all.is_empty() {
+                start..end
+            } else {
+                all.start..end
+            }
+        });
         Self {
             cell_len: layout.cell_len,
             cells: layout.cells(),
@@ -61,7 +74,8 @@ impl Protection {
             used: survey.used(),
             lost_stripes: survey.lost_stripes(),
             is_foreign: survey.is_foreign(),
-            inner_len: layout.inner_len,
+            damaged_from: damaged.start,
+            damaged_to: damaged.end,
         }
     }
 
@@ -70,7 +84,7 @@ impl Protection {
         self.lost_stripes == 0 && !self.is_foreign
     }
 
-    /// All of it as one damage.
+    /// All of it as one damage, from the first damaged cell to the last.
     pub fn damage(&self) -> Damage {
         let cells = self.damaged + self.damaged_parity;
         let why = if self.is_foreign {
@@ -85,7 +99,7 @@ impl Protection {
         };
         Damage {
             place: Place::Protection,
-            range: 0..self.inner_len,
+            range: self.damaged_from..self.damaged_to,
             lost: self.is_repairable().then(Lost::default),
             why,
         }

@@ -269,6 +269,9 @@ fn how_much_is_used_up_is_told() {
         (found.damaged, found.damaged_parity, found.damaged_pages),
         (4, 0, 0)
     );
+    // The cells of the first and of the last, and what lies between.
+    let damage = found.damage();
+    assert_eq!(damage.range, 0..10 * cell as u64);
     assert!((found.used - 4.0 / f64::from(found.parity)).abs() < 1e-9);
     assert!(found.is_repairable());
 }
