@@ -20,7 +20,8 @@ usage: cargo xtask <chore>
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
   soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes, --minutes
-  soak fuzz [--seconds N]     run each fuzz target for N seconds (default 60)
+  soak fuzz [--seconds N] [TARGET...]
+                              run these fuzz targets, or all, for N seconds each (default 60)
   soak kill [--minutes N] [--seed N]
                               kill commands at random moments for N minutes (default 5) and finish their work
   soak survive                damage backups of 1 to a million licenses, and read and repair them
