@@ -14,6 +14,7 @@ mod insert;
 mod key_file;
 mod machine;
 mod outbox;
+mod proven;
 mod read;
 mod removal;
 mod sql;

@@ -1,4 +1,4 @@
-//! Statements over cards, the outbox and receipts.
+//! Statements over cards, the outbox, receipts and backups that were proven.
 
 use std::path::Path;
 
@@ -184,6 +184,27 @@ pub fn receipts(db: &Connection, path: &Path) -> Result<Vec<ReceiptRow>> {
         .prepare_cached(sql)
         .and_then(|mut s| s.query_map([], receipt_row)?.collect());
     rows.map_err(failed(path))
+}
+
+/// Keeps when a backup was proven last, unless a later time is here; of all backups the newest so many stay.
+pub fn put_proven(db: &Connection, path: &Path, backup: &[u8; 16], time: u64, keep: u32) -> Result<()> {
+    let add = "INSERT INTO proven (backup, time) VALUES (?1, ?2)
+        ON CONFLICT DO UPDATE SET time = max(time, excluded.time)";
+    let drop_old = "DELETE FROM proven WHERE backup NOT IN
+        (SELECT backup FROM proven ORDER BY backup = ?1 DESC, time DESC, backup LIMIT ?2)";
+    db.execute(add, params![backup, int(time)])
+        .and_then(|_| db.execute(drop_old, params![backup, keep]))
+        .map(drop)
+        .map_err(failed(path))
+}
+
+/// When a backup was proven last.
+pub fn proven(db: &Connection, path: &Path, backup: &[u8; 16]) -> Result<Option<u64>> {
+    let sql = "SELECT time FROM proven WHERE backup = ?1";
+    let found = db
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row([backup], |row| row.get(0)).optional());
+    Ok(found.map_err(failed(path))?.map(uint))
 }
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {

@@ -67,6 +67,9 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE receipt_2 RENAME TO receipt;
     CREATE INDEX receipt_by_service ON receipt (service);
 ",
+    "
+    CREATE TABLE proven (backup BLOB NOT NULL PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// Gives the first row of a new store, after it told computer.key, durably.

@@ -9,6 +9,7 @@ mod documents;
 mod insert;
 mod migration;
 mod outbox;
+mod proven;
 mod release;
 mod revocation;
 mod several;
