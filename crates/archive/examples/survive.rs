@@ -106,6 +106,7 @@ fn write(folder: &Path, count: u64, encryption: &Encryption) -> (Unlock, u64) {
         },
         |_, _| Ok(()),
     )
+    .map(|published| (published.value, published.bytes))
     .unwrap()
 }
 

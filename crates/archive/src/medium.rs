@@ -3,15 +3,19 @@
 
 mod find;
 mod folder;
+mod generations;
 mod name;
+mod naming;
 mod publish;
+mod steps;
 
 use std::io::{self, Read, Seek, Write};
 
 pub use find::{Found, choose, choose_with, find_backups};
 pub use folder::FolderMedium;
+pub use generations::{Earlier, Keep};
 pub use name::{BackupName, Stage};
-pub use publish::publish;
+pub use publish::{Published, publish};
 
 /// What can be read at any place.
 pub trait ReadSeek: Read + Seek {}
@@ -37,6 +41,8 @@ pub trait Medium {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Is there a file of this name?
     fn exists(&self, name: &str) -> io::Result<bool>;
+    /// When a file was last written to, in Unix seconds; 0 for a time before 1970.
+    fn modified(&self, name: &str) -> io::Result<u64>;
     /// Opens a file to read.
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>>;
     /// Opens a file such that it is read from the medium itself where that can be, not from the system's memory.

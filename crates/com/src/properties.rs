@@ -1,5 +1,6 @@
 //! The object's properties: those of the contract, and Keyferry's own, whose names begin with `Keyferry.` (docs/abi.md).
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -68,8 +69,7 @@ impl Name {
             Name::Recipients => Recipient::parse_file(value).is_ok(),
             Name::Trust => thumbprints(value).is_ok(),
             Name::Parity => value.parse::<Parity>().is_ok(),
-            // What a backup has now: no earlier generations.
-            Name::Keep => value == "1",
+            Name::Keep => value.parse::<NonZeroU32>().is_ok(),
         }
     }
 }
@@ -162,6 +162,10 @@ impl Properties {
                 Some(parity) => parity.parse().map_err(|_| E_INVALIDARG)?,
                 None => Parity::default(),
             },
+            keep: self
+                .get(Name::Keep)
+                .map(|keep| keep.parse().map_err(|_| E_INVALIDARG))
+                .transpose()?,
         })
     }
 
@@ -263,7 +267,8 @@ mod tests {
         let mut properties = with(&[(Name::Parity, "none"), (Name::Keep, "1")]);
         let wrong = [
             (Name::Parity, "13"),
-            (Name::Keep, "2"),
+            (Name::Keep, "0"),
+            (Name::Keep, "-1"),
             (Name::Trust, "abc"),
             (Name::Recipients, "someone"),
             (Name::Identities, "age1"),
@@ -278,6 +283,8 @@ mod tests {
 
     #[test]
     fn options_say_what_the_properties_say() {
+        let kept = with(&[(Name::BackupPath, "/stick"), (Name::Keep, "3")]).backup(false);
+        assert_eq!(kept.expect("options").keep, NonZeroU32::new(3));
         assert_eq!(with(&[]).backup(true).err(), Some(NOT_SET));
         assert_eq!(
             with(&[(Name::RestorePath, "")]).restore(true).err(),
@@ -287,7 +294,7 @@ mod tests {
             .backup(true)
             .expect("options");
         assert!(plain.overwrite && matches!(plain.encryption, Encryption::None));
-        assert_eq!(plain.parity, Parity::Twelve);
+        assert_eq!((plain.parity, plain.keep), (Parity::Twelve, None));
         let path = (Name::BackupPath, "/stick");
         let secret = with(&[path, (Name::Passphrase, "secret"), (Name::Parity, "25")])
             .backup(false)

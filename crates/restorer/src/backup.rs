@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keyferry_archive::medium::{BackupName, FolderMedium, Medium, ReadSeek, publish};
+use keyferry_archive::medium::{
+    BackupName, Earlier, FolderMedium, Keep, Medium, ReadSeek, Stage, find_backups, publish,
+};
 use keyferry_archive::{
     BackupId, Encryption, FooterState, Header, LastReceipt, Parity, Reader, ServiceSeal, Summary, Unlock,
     Writer,
@@ -29,7 +31,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     operation.tell(Status::Begin);
     let medium = FolderMedium::new(folder);
     let name = BackupName::current(&store.id());
-    let replaced = medium.exists(&name.to_string()).unwrap_or(false);
+    let before = earlier_backup(&medium, &name, options);
     let snapshot = store.snapshot()?;
     let seals = Seals::prepare(&store, operation.now())?;
     let backup = BackupId::generate()?;
@@ -40,7 +42,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     let published = publish(
         &medium,
         &name.to_string(),
-        options.overwrite,
+        earlier(&store, options),
         options.parity,
         |out| {
             let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
@@ -54,8 +56,8 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
                 &mut counts,
             )?;
             documents = crate::documents::back_up(operation, &snapshot, &mut writer)?;
-            if replaced {
-                loses_nothing(&medium, &name, &counts, &documents)?;
+            if let Some(before) = &before {
+                loses_nothing(&medium, before, &counts, &documents)?;
             }
             // The file's own key opens it for the read-back: no passphrase is stretched twice.
             let unlock = writer.unlock();
@@ -75,14 +77,20 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         },
     );
     match published {
-        Ok((_, bytes)) => Ok(BackupReport {
+        Ok(published) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
             failure: failure(&counts, &documents),
             counts,
             documents,
-            bytes,
+            bytes: published.bytes,
             encrypted: !matches!(options.encryption, Encryption::None),
-            replaced,
+            replaced: before.as_ref() == Some(&name) && published.kept.is_none(),
+            kept: published.kept.map(|kept| medium.path(&kept.to_string())),
+            removed: published
+                .removed
+                .iter()
+                .map(|removed| medium.path(&removed.to_string()))
+                .collect(),
         }),
         Err(error) => {
             if kept {
@@ -91,6 +99,26 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
             Err(error)
         }
     }
+}
+
+/// What becomes of the backups of this computer that are there.
+fn earlier(store: &Store, options: &BackupOptions) -> Earlier {
+    let computer = store.id();
+    Earlier {
+        replace: options.overwrite,
+        keep: options.keep.map(|backups| Keep { backups, computer }),
+    }
+}
+
+/// The backup whose place the new one takes: the current one, or, where generations are counted, the newest of them.
+fn earlier_backup(medium: &FolderMedium, name: &BackupName, options: &BackupOptions) -> Option<BackupName> {
+    if medium.exists(&name.to_string()).unwrap_or(false) {
+        return Some(name.clone());
+    }
+    options.keep?;
+    let mut found = find_backups(medium).ok()?.into_iter();
+    let is_one = |found: &BackupName| found.computer() == name.computer() && found.stage() == Stage::Current;
+    found.find(|found| is_one(&found.name)).map(|found| found.name)
 }
 
 /// What a backup would hold: each license's outcome, nothing written.
@@ -135,7 +163,9 @@ pub(crate) fn plan(
         documents,
         bytes: 0,
         encrypted: !matches!(options.encryption, Encryption::None),
-        replaced,
+        replaced: replaced && options.keep.is_none_or(|keep| keep.get() == 1),
+        kept: None,
+        removed: Vec::new(),
     })
 }
 

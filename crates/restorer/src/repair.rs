@@ -75,7 +75,7 @@ pub fn repair(options: &RepairOptions, canceled: &dyn Fn() -> bool) -> Result<Re
         true => Ok(()),
         false => Repair::open(written).map(drop).map_err(Error::from),
     };
-    let ((), bytes) = publish(
+    let published = publish(
         &FolderMedium::new(folder),
         &name,
         options.output.is_none(),
@@ -83,7 +83,7 @@ pub fn repair(options: &RepairOptions, canceled: &dyn Fn() -> bool) -> Result<Re
         &mut out_of,
         whole,
     )?;
-    Ok(report(target, bytes, &repair))
+    Ok(report(target, published.bytes, &repair))
 }
 
 fn open(path: &Path) -> Result<File> {

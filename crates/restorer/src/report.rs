@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use keyferry_archive::{Encryption, Parity};
@@ -20,6 +21,9 @@ pub struct BackupOptions {
     pub folder: Option<PathBuf>,
     /// Replace this computer's backup if there is one (WM_BACKUP_OVERWRITE).
     pub overwrite: bool,
+    /// So many backups of this computer are kept in the folder, the new one included: the one that is there becomes an
+    /// earlier generation, those that are too many go. None: earlier generations are left alone.
+    pub keep: Option<NonZeroU32>,
     /// How the backup is encrypted; as the original did it, not at all unless somebody says so.
     pub encryption: Encryption,
     /// How much of the file may be damaged and still be repaired.
@@ -110,8 +114,12 @@ pub struct BackupReport {
     pub bytes: u64,
     /// It is encrypted.
     pub encrypted: bool,
-    /// It replaced an earlier one.
+    /// It replaced an earlier one, which is gone.
     pub replaced: bool,
+    /// Where the one that was there is kept.
+    pub kept: Option<PathBuf>,
+    /// Earlier generations that were too many, and are gone.
+    pub removed: Vec<PathBuf>,
 }
 
 /// An issuer whose licenses wait for a person's trust.

@@ -3,7 +3,7 @@
 use super::{BackupName, Medium, ReadSeek, Stage};
 use crate::encryption::Unlock;
 use crate::error::{Error, Result};
-use crate::medium::publish::{Steps, require_folder};
+use crate::medium::steps::{Steps, require_folder};
 use crate::verify::{Verdict, verify};
 
 /// A backup file in a folder, by its name alone: nothing of it was read.
@@ -13,11 +13,12 @@ pub struct Found {
     pub name: BackupName,
     /// Eight hexadecimal digits of the computer's ID.
     pub computer: String,
-    /// Current, temporary or previous.
+    /// A backup, temporary or previous.
     pub stage: Stage,
 }
 
-/// All backup files of a folder, ordered by computer and stage.
+/// All backup files of a folder, ordered by computer, then the current one and what was left beside it, then the earlier
+/// generations from the newest on.
 pub fn find_backups(medium: &dyn Medium) -> Result<Vec<Found>> {
     require_folder(medium)?;
     let names = Steps(medium).run("list the files", Medium::list)?;
@@ -31,8 +32,8 @@ pub fn find_backups(medium: &dyn Medium) -> Result<Vec<Found>> {
     Ok(found.collect())
 }
 
-/// The file to restore a computer's licenses from: the current one, whatever its state; where there is none, the
-/// one that a stopped process left behind, if it is whole from the first to the last byte.
+/// The file to restore a computer's licenses from: the current one, whatever its state; where there is none, the first
+/// that is whole from the first to the last byte, of what a stopped process left behind and of the earlier generations.
 /// An encrypted one counts as whole here if its outside is; who can open it asks [`choose_with`].
 pub fn choose(medium: &dyn Medium, computer: &str) -> Result<Option<Found>> {
     choose_with(medium, computer, &mut |_, file| is_whole(file))
@@ -46,14 +47,14 @@ pub fn choose_with(
 ) -> Result<Option<Found>> {
     let mut found = find_backups(medium)?;
     found.retain(|found| found.computer == computer);
-    if found.first().is_none_or(|first| first.stage != Stage::Current) {
-        found.retain(|found| {
-            medium
+    let is_current = |found: &Found| found.stage == Stage::Current && found.name.generation().is_none();
+    let mut found = found.into_iter();
+    Ok(found.find(|found| {
+        is_current(found)
+            || medium
                 .open(&found.name.to_string())
                 .is_ok_and(|file| is_whole(found, file))
-        });
-    }
-    Ok(found.into_iter().next())
+    }))
 }
 
 fn is_whole(file: Box<dyn ReadSeek>) -> bool {

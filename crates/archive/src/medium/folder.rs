@@ -5,6 +5,7 @@ use std::fs::TryLockError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::{Medium, NewFile, ReadSeek};
 
@@ -54,7 +55,21 @@ impl Medium for FolderMedium {
         }
     }
 
+    fn modified(&self, name: &str) -> io::Result<u64> {
+        let modified = fs::symlink_metadata(self.path(name))?.modified()?;
+        Ok(modified
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()))
+    }
+
+    /// A pipe or a device would be waited for, perhaps for ever: it is not opened.
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {
+        if !fs::metadata(self.path(name))?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file",
+            ));
+        }
         Ok(Box::new(File::open(self.path(name))?))
     }
 

@@ -3,15 +3,29 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use super::generations::Earlier;
 use super::name::{PREVIOUS, TEMPORARY};
-use super::{Medium, NewFile, ReadSeek};
+use super::steps::{Steps, require_folder};
+use super::{BackupName, Medium, NewFile, ReadSeek};
 use crate::error::{Error, Result};
 use crate::protection::{Layout, Parity, Protecting};
 
 const CHUNK: usize = 128 * 1024;
-const NAME: &str = "give the backup its name";
 
-/// Puts a file of this name into the folder, whole or not at all; gives what `write` gave, and the length of the file.
+/// A backup that bears its name.
+#[derive(Debug)]
+pub struct Published<T> {
+    /// What `write` gave.
+    pub value: T,
+    /// Length of the file.
+    pub bytes: u64,
+    /// The name under which the earlier backup was kept.
+    pub kept: Option<BackupName>,
+    /// Earlier generations that were too many.
+    pub removed: Vec<BackupName>,
+}
+
+/// Puts a file of this name into the folder, whole or not at all.
 ///
 /// The file is written under the name with `.new` after it; while it takes another's place that one bears the name with
 /// `.old` after it, where the file system can't do it in one step.
@@ -22,19 +36,20 @@ const NAME: &str = "give the backup its name";
 /// what must be durable before the backup exists. An error of either, a cancel included, removes what was written and
 /// leaves the folder as it was.
 ///
-/// With `overwrite` the current backup stays until the new one was read back and checked; without it, it is
+/// `earlier` says what becomes of a backup of this name, and of earlier generations of it: nothing happens to any of them
+/// before the new one was read back and checked. A current one that may neither be replaced nor be kept as a generation is
 /// [`Error::Exists`] before anything is written, and again right before the file would get its name.
 pub fn publish<T, E: From<Error>>(
     medium: &dyn Medium,
     name: &str,
-    overwrite: bool,
+    earlier: impl Into<Earlier>,
     parity: Parity,
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
     check: impl FnOnce(&mut dyn ReadSeek, &T) -> Result<(), E>,
-) -> Result<(T, u64), E> {
-    let publishing = Publishing::new(medium, name);
+) -> Result<Published<T>, E> {
+    let publishing = Publishing::new(medium, name, earlier.into());
     require_folder(medium)?;
-    publishing.refuse_existing(overwrite)?;
+    publishing.refuse_existing()?;
     let file = publishing.create()?;
     let mut file = Temporary {
         file,
@@ -42,7 +57,7 @@ pub fn publish<T, E: From<Error>>(
         named: false,
     };
     publishing.put_back_previous()?;
-    publishing.refuse_existing(overwrite)?;
+    publishing.refuse_existing()?;
     let mut hashing = Hashing {
         out: &mut *file.file,
         hash: blake3::Hasher::new(),
@@ -63,40 +78,48 @@ pub fn publish<T, E: From<Error>>(
     let mut reread = publishing.open_temporary()?;
     check(&mut *reread, &value)?;
     drop(reread);
-    publishing.give_name(&mut file, overwrite)?;
-    Ok((value, len))
+    publishing.give_name(&mut file)?;
+    let (kept, removed) = publishing.tidy();
+    Ok(Published {
+        value,
+        bytes: len,
+        kept,
+        removed,
+    })
 }
 
-struct Publishing<'m> {
-    steps: Steps<'m>,
-    current: String,
-    temporary: String,
-    previous: String,
+pub(super) struct Publishing<'m> {
+    pub steps: Steps<'m>,
+    pub current: String,
+    pub temporary: String,
+    pub previous: String,
+    pub earlier: Earlier,
 }
 
 impl<'m> Publishing<'m> {
-    fn new(medium: &'m dyn Medium, name: &str) -> Self {
+    fn new(medium: &'m dyn Medium, name: &str, earlier: Earlier) -> Self {
         Self {
             steps: Steps(medium),
             current: name.to_owned(),
             temporary: format!("{name}{TEMPORARY}"),
             previous: format!("{name}{PREVIOUS}"),
+            earlier,
         }
     }
 
-    fn refuse_existing(&self, overwrite: bool) -> Result<()> {
-        if overwrite || !self.exists(&self.current)? {
+    fn refuse_existing(&self) -> Result<()> {
+        if self.earlier.gives_way() || !self.exists(&self.current)? {
             return Ok(());
         }
         Err(self.existing())
     }
 
-    fn existing(&self) -> Error {
+    pub(super) fn existing(&self) -> Error {
         let name = self.current.clone();
         Error::Exists { name }
     }
 
-    fn exists(&self, name: &str) -> Result<bool> {
+    pub(super) fn exists(&self, name: &str) -> Result<bool> {
         self.steps.run("look for a backup", |medium| medium.exists(name))
     }
 
@@ -107,20 +130,9 @@ impl<'m> Publishing<'m> {
         }
     }
 
-    fn busy(&self) -> Error {
+    pub(super) fn busy(&self) -> Error {
         let name = self.current.clone();
         Error::Busy { name }
-    }
-
-    /// A process that was stopped while it replaced the current backup may have left that one set aside.
-    fn put_back_previous(&self) -> Result<()> {
-        if self.exists(&self.current)? || !self.exists(&self.previous)? {
-            return Ok(());
-        }
-        self.steps.run("put the backup back", |medium| {
-            medium.rename(&self.previous, &self.current)?;
-            medium.sync_folder()
-        })
     }
 
     fn open_temporary(&self) -> Result<Box<dyn ReadSeek>> {
@@ -197,89 +209,13 @@ impl<'m> Publishing<'m> {
         let folder = self.steps.0.folder();
         Error::ReadBack { folder, why }
     }
-
-    fn give_name(&self, file: &mut Temporary<'_, '_>, overwrite: bool) -> Result<()> {
-        if !self.steps.run("look for the file", |_| file.file.is_in_place())? {
-            return Err(self.busy());
-        }
-        if self.exists(&self.current)? {
-            if !overwrite {
-                return Err(self.existing());
-            }
-            self.replace(file)
-        } else {
-            self.name_first(file)
-        }
-    }
-
-    /// Never over a file that appeared in the meantime, where the file system can promise it.
-    fn name_first(&self, file: &mut Temporary<'_, '_>) -> Result<()> {
-        match self.steps.0.link(&self.temporary, &self.current) {
-            // The second name is removed with the temporary file.
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(self.existing()),
-            Err(_) if self.exists(&self.current)? => return Err(self.existing()),
-            Err(_) => {
-                self.steps
-                    .run(NAME, |medium| medium.rename(&self.temporary, &self.current))?;
-                file.named = true;
-            }
-        }
-        self.steps.run(NAME, Medium::sync_folder).inspect_err(|_| {
-            // It may be lost with the next power cut, so it is not there at all.
-            let _ = self.steps.0.remove(&self.current);
-        })
-    }
-
-    /// Where there are hard links a rename replaces in one step. Elsewhere (FAT) it doesn't, and the old backup is
-    /// set aside under a name that readers know.
-    fn replace(&self, file: &mut Temporary<'_, '_>) -> Result<()> {
-        if self.exists(&self.previous)? {
-            self.steps.run(NAME, |medium| medium.remove(&self.previous))?;
-        }
-        let linked = self.steps.0.link(&self.current, &self.previous).is_ok();
-        let replaced = self.steps.run(NAME, |medium| {
-            if !linked {
-                medium.rename(&self.current, &self.previous)?;
-                medium.sync_folder()?;
-            }
-            medium.rename(&self.temporary, &self.current)?;
-            medium.sync_folder()
-        });
-        if let Err(error) = replaced {
-            // The first error is the one to tell.
-            let _ = self.set_right(linked);
-            return Err(error);
-        }
-        file.named = true;
-        // The new one is in its place; a previous one that can't be removed now goes with the next run.
-        let removed = self.steps.0.remove(&self.previous);
-        let _ = removed.and_then(|()| self.steps.0.sync_folder());
-        Ok(())
-    }
-
-    /// Gives the old backup its name again. Where there are links the rename replaces, or does nothing as long as
-    /// both names are one file; elsewhere nothing is ever renamed over another.
-    fn set_right(&self, linked: bool) -> io::Result<()> {
-        if !linked && self.steps.0.exists(&self.current)? {
-            if !self.steps.0.exists(&self.previous)? {
-                return Ok(());
-            }
-            self.steps.0.rename(&self.current, &self.temporary)?;
-        }
-        self.steps.0.rename(&self.previous, &self.current)?;
-        if self.steps.0.exists(&self.previous)? {
-            self.steps.0.remove(&self.previous)?;
-        }
-        self.steps.0.sync_folder()
-    }
 }
 
 /// The file being made; it is removed unless it was renamed.
-struct Temporary<'p, 'm> {
-    file: Box<dyn NewFile>,
+pub(super) struct Temporary<'p, 'm> {
+    pub file: Box<dyn NewFile>,
     publishing: &'p Publishing<'m>,
-    named: bool,
+    pub named: bool,
 }
 
 impl Drop for Temporary<'_, '_> {
@@ -316,59 +252,5 @@ impl Write for Hashing<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// The folder must be there, and be one; it is never made.
-pub(super) fn require_folder(medium: &dyn Medium) -> Result<()> {
-    let folder = || medium.folder();
-    let why = match medium.is_folder() {
-        Ok(true) => return Ok(()),
-        Ok(false) => "it is not a folder",
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound => "there is no such folder",
-            ErrorKind::NotADirectory => "a part of its path is not a folder",
-            _ => {
-                let doing = "look";
-                return Err(told(error, doing, folder()));
-            }
-        },
-    };
-    Err(Error::NoMedium {
-        folder: folder(),
-        why,
-    })
-}
-
-/// Runs steps on a medium and tells their errors.
-pub(super) struct Steps<'m>(pub &'m dyn Medium);
-
-impl<'m> Steps<'m> {
-    pub fn run<T>(
-        &self,
-        doing: &'static str,
-        step: impl FnOnce(&'m dyn Medium) -> io::Result<T>,
-    ) -> Result<T> {
-        step(self.0).map_err(|error| {
-            // A medium that was pulled out fails in many ways; that it is gone says more.
-            require_folder(self.0)
-                .err()
-                .filter(|gone| matches!(gone, Error::NoMedium { .. }))
-                .unwrap_or_else(|| told(error, doing, self.0.folder()))
-        })
-    }
-}
-
-fn told(source: io::Error, doing: &'static str, folder: String) -> Error {
-    match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Full { folder },
-        ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { folder },
-        ErrorKind::FileTooLarge => Error::FileTooLong { folder },
-        ErrorKind::PermissionDenied => Error::Denied { doing, folder },
-        _ => Error::Medium {
-            doing,
-            folder,
-            source,
-        },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use keyferry_archive::medium::{BackupName, Medium, choose, publish};
+use keyferry_archive::medium::{BackupName, Medium, Published, choose, publish};
 use keyferry_archive::{BackupId, Error, Parity, Reader};
 
 use crate::fake::{FOREIGN, FakeMedium, Fault, Files};
@@ -202,7 +202,7 @@ fn one_that_appears_while_another_is_written_is_not_replaced() {
     for links in [true, false] {
         let medium = FakeMedium::new(links, &Files::new());
         let other = medium.clone();
-        let result: Result<((), u64), Error> = publish(
+        let result: Result<Published<()>, Error> = publish(
             &medium,
             &story.name.to_string(),
             false,
@@ -256,7 +256,7 @@ fn a_cancel_and_a_failed_check_leave_nothing() {
     };
     for (write_ok, with_old) in [(true, true), (false, true), (true, false), (false, false)] {
         let medium = FakeMedium::new(true, &story.files(with_old));
-        let result: Result<((), u64), Error> = publish(
+        let result: Result<Published<()>, Error> = publish(
             &medium,
             &story.name.to_string(),
             with_old,

@@ -22,6 +22,9 @@ pub enum Fault {
 /// What another program's file holds.
 pub const FOREIGN: &[u8] = b"another program's";
 
+/// When the first file was written (Unix seconds), as far as the medium knows.
+pub const MODIFIED: u64 = 1_700_000_000;
+
 #[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
@@ -166,6 +169,13 @@ impl Medium for FakeMedium {
 
     fn exists(&self, name: &str) -> io::Result<bool> {
         Ok(self.step()?.names.last().unwrap().contains_key(name))
+    }
+
+    fn modified(&self, name: &str) -> io::Result<u64> {
+        let disk = self.step()?;
+        let file = disk.names.last().unwrap().get(name).ok_or(ErrorKind::NotFound)?;
+        // The clock ticks once for each file.
+        Ok(MODIFIED + *file as u64)
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadSeek>> {

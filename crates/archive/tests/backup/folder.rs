@@ -186,6 +186,9 @@ fn a_full_medium_says_so() {
         fn exists(&self, name: &str) -> std::io::Result<bool> {
             self.0.exists(name)
         }
+        fn modified(&self, name: &str) -> std::io::Result<u64> {
+            self.0.modified(name)
+        }
         fn open(&self, name: &str) -> std::io::Result<Box<dyn keyferry_archive::medium::ReadSeek>> {
             self.0.open(name)
         }

@@ -10,6 +10,7 @@ mod damage;
 mod encrypted;
 mod fake;
 mod folder;
+mod generations;
 mod hostile;
 // The examples use it too, each a part of it.
 #[allow(dead_code)]

@@ -1,5 +1,6 @@
 //! Arguments of `backup`, `restore`, `verify`, `repair`, `authorize` and `list`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -19,6 +20,10 @@ pub struct BackupArgs {
     /// Replace this computer's earlier backup in the folder
     #[arg(long)]
     pub overwrite: bool,
+    /// Keep so many backups of this computer in the folder: the one that is there becomes an earlier generation, the oldest
+    /// go [default: one; earlier generations are left alone]
+    #[arg(long, value_name = "NUMBER")]
+    pub keep: Option<NonZeroU32>,
     /// Say what would be done, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -28,12 +28,21 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         (false, None) => {
             let folder = words::quoted(&folder.display().to_string());
             let overwrite = if args.overwrite { " --overwrite" } else { "" };
-            return Err(passphrase::missing(&context.program(), &folder, overwrite));
+            let keep = args
+                .keep
+                .map(|keep| format!(" --keep {keep}"))
+                .unwrap_or_default();
+            return Err(passphrase::missing(
+                &context.program(),
+                &folder,
+                &format!("{overwrite}{keep}"),
+            ));
         }
     };
     let options = BackupOptions {
         folder: Some(folder.clone()),
         overwrite: args.overwrite,
+        keep: args.keep,
         encryption,
         parity: args.parity,
     };
@@ -74,7 +83,11 @@ fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferr
         let folder = words::quoted(&folder.display().to_string());
         let how = passphrase::typed(&args.encrypt);
         let command = format!("{} backup {folder}{how} --overwrite", context.program());
-        failed.hints = vec![format!("to replace it: {command}")];
+        let keeping = format!("{} backup {folder}{how} --keep 2", context.program());
+        failed.hints = vec![
+            format!("to replace it: {command}"),
+            format!("to keep it as an earlier generation: {keeping}"),
+        ];
     }
     failed
 }
@@ -88,6 +101,16 @@ fn summarize(context: &Context, report: &BackupReport, started: Instant) {
     output.summarize_documents(&report.documents);
     output.summarize("bytes", report.bytes);
     output.summarize("replaced", report.replaced);
+    output.summarize(
+        "kept",
+        report.kept.as_deref().map(|kept| kept.display().to_string()),
+    );
+    let removed: Vec<_> = report
+        .removed
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    output.summarize("removed", removed);
     output.summarize("encrypted", report.encrypted);
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
@@ -109,6 +132,12 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
         output.text(format_args!(
             "backed up {licenses} to {path}{replaced} ({size}, {seconds:.2} s)"
         ));
+    }
+    if let Some(kept) = &report.kept {
+        output.text(format_args!("the earlier one is kept as {}", words::path(kept)));
+    }
+    for removed in &report.removed {
+        output.text(format_args!("an older one is removed: {}", words::path(removed)));
     }
     if counts.total + report.documents.total == 0 {
         output.text("there are no licenses on this computer, so the backup holds none");

@@ -12,6 +12,7 @@ mod hostile;
 #[cfg(test)]
 mod https;
 mod issuing;
+mod keeping;
 mod lines;
 mod manual;
 mod place;

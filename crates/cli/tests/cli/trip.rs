@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::place::{Place, text};
 
-fn loaded() -> Place {
+pub fn loaded() -> Place {
     let place = Place::with_trust();
     place.give(&["--title", "Goes", "--right", "Play", "--right", "Backup"]);
     place.give(&["--title", "Stays"]);

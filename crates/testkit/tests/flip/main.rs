@@ -39,6 +39,7 @@ impl Made {
         let (computer, issued, stick) = world.backed_up(licenses);
         let options = BackupOptions {
             folder: Some(stick.clone()),
+            keep: None,
             overwrite: true,
             encryption,
             parity: Parity::None,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use keyferry::{BACKUP_PATH, BackupOptions, Error, Failure, RestoreOptions, Restorer, Silent};
 use keyferry_archive::Parity;
-use keyferry_archive::medium::{BackupName, FolderMedium, Medium, Stage, publish};
+use keyferry_archive::medium::{BackupName, FolderMedium, Medium, Published, Stage, publish};
 use keyferry_testkit::{Recorder, Seen, Wanted, World, files_below};
 
 /// Names in a folder.
@@ -92,7 +92,7 @@ fn the_old_backup_is_there_until_the_new_one_was_read_back() {
 
     // The last step before the new name: the old file is still whole, and stays when that step fails.
     let name = BackupName::current(&old.card().thumbprint());
-    let failed: Result<((), u64), Error> = publish(
+    let failed: Result<Published<()>, Error> = publish(
         &FolderMedium::new(&stick),
         &name.to_string(),
         true,
