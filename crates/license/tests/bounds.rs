@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufReader, Read, repeat};
-use std::time::{Duration, Instant};
 
 use keyferry_license::*;
 use peak_alloc::PeakAlloc;
@@ -20,11 +19,9 @@ const LITTLE: usize = 4096;
 fn refused<T>(most: usize, read: impl FnOnce() -> Result<T>) -> Error {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    let start = Instant::now();
     let error = read().map(drop).unwrap_err();
-    let (took, used) = (start.elapsed(), MEMORY.peak_usage() - before);
+    let used = MEMORY.peak_usage() - before;
     assert!(used <= most, "{used} bytes for {error}");
-    assert!(took < Duration::from_secs(10), "{took:?} for {error}");
     error
 }
 
@@ -191,7 +188,7 @@ fn armor_of_any_length() {
     let buffers = 8192 + 2 * LITTLE;
     // Prose without a line end is skipped.
     assert_eq!(
-        refused(buffers, || read(armor::LICENSE, &mut repeat(b'A').take(1 << 30))),
+        refused(buffers, || read(armor::LICENSE, &mut repeat(b'A').take(1 << 26))),
         Error::WrongCommitment
     );
     let begin = |label: &str| format!("-----BEGIN {label}-----\n").into_bytes();
@@ -202,11 +199,16 @@ fn armor_of_any_length() {
         (armor::LICENSE, 25 << 20),
     ] {
         let head = begin(label);
-        let endless = || head.as_slice().chain(repeat(b'A').take(1 << 30));
+        let mut endless = head.as_slice().chain(repeat(b'A').take(1 << 30));
         assert!(matches!(
-            refused(buffers, || read(label, &mut endless())),
+            refused(buffers, || read(label, &mut endless)),
             Error::Armor { .. }
         ));
+        let unread = endless.into_inner().1.limit();
+        assert!(
+            unread > (1 << 30) - (1 << 20),
+            "the rest of the line was not read"
+        );
         let mut long = head.chain(lines.as_slice()).chain(lines.as_slice());
         let error = refused(most, || read(label, &mut long));
         assert!(error.to_string().contains("too long"), "{error}");

