@@ -156,13 +156,15 @@ impl Events for Reporter {
     }
 
     fn outcome(&self, outcome: &LicenseOutcome) {
-        self.output.item(&outcome_line(outcome));
-        let mut told = self.lock();
+        if self.output.is_json() {
+            self.output.item(&outcome_line(outcome));
+        }
         match outcome.outcome {
             Outcome::Restored { slot: Some(slot) } | Outcome::Reissued { slot } => {
-                *told.slots.entry(slot).or_default() += 1;
+                *self.lock().slots.entry(slot).or_default() += 1;
             }
             Outcome::Restricted | Outcome::Failed(_) => {
+                let mut told = self.lock();
                 let others = told.others.entry(outcome.outcome.word()).or_default();
                 others.count += 1;
                 if others.named.len() < NAMED {

@@ -65,6 +65,10 @@ impl<'b, C, const MAX: usize> Decode<'b, C> for Text<MAX> {
 /// Text from outside as a terminal or a page may show it: control characters and those that reorder or hide text
 /// are left out (docs/license.md section 8).
 pub fn printable(text: &str) -> String {
+    // Most titles are plain, and a backup asks this for each license.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     text.chars()
         .filter(|c| !(c.is_control() || is_deceptive(*c)))
         .collect()

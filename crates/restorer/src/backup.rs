@@ -1,19 +1,22 @@
 //! The backup journey: begin -> snapshot of the store -> the right Backup? -> escrow -> archive writer -> temporary
 //! file, fsync, read back and compare, parity, rename, fsync of the folder -> end.
 
-use std::collections::BTreeMap;
+mod in_order;
+mod sealing;
+
 use std::path::Path;
 
 use keyferry_archive::medium::{
     BackupName, Earlier, FolderMedium, Keep, Medium, ReadSeek, Stage, find_backups, publish,
 };
 use keyferry_archive::{
-    BackupId, Encryption, FooterState, Header, LastReceipt, Parity, Reader, ServiceSeal, Summary, Unlock,
-    Writer,
+    BackupId, Encryption, FooterState, Header, LastReceipt, Parity, Reader, Summary, Unlock, Writer,
 };
-use keyferry_license::{CardKind, Encapsulation, SealedKey, Sealer, Secret32, Suite, Thumbprint};
+use keyferry_license::{CardKind, Secret32};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
+use self::in_order::in_order;
+use self::sealing::{Sealed, Sealing, Seals};
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::{Outcome, Status};
@@ -21,8 +24,8 @@ use crate::import::outcome;
 use crate::operation::Operation;
 use crate::report::{BackupOptions, BackupReport, Counts, overall};
 
-/// Licenses between two looks at the cancel flag.
-const STRIDE: u64 = 1000;
+/// Licenses that a thread opens and seals before it takes others; the cancel flag is looked at between them.
+const BATCH: usize = 512;
 
 /// Makes a backup of this computer's licenses in `folder`.
 pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOptions) -> Result<BackupReport> {
@@ -46,15 +49,8 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         options.parity,
         |out| {
             let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
-            write_licenses(
-                operation,
-                &store,
-                &snapshot,
-                &seals,
-                &returning.1,
-                &mut writer,
-                &mut counts,
-            )?;
+            let sealing = Sealing::new(store.opener(), &seals, &returning.1);
+            write_licenses(operation, &snapshot, &sealing, &mut writer, &mut counts)?;
             documents = crate::documents::back_up(operation, &snapshot, &mut writer)?;
             if let Some(before) = &before {
                 loses_nothing(&medium, before, &counts, &documents)?;
@@ -219,31 +215,6 @@ fn no_medium(folder: &Path, why: &'static str) -> Error {
     .into()
 }
 
-/// One encapsulation for each service that a license here may name.
-struct Seals(BTreeMap<Thumbprint, (Encapsulation, Sealer)>);
-
-impl Seals {
-    fn prepare(store: &Store, now: u64) -> Result<Self> {
-        let cards = store.cards(CardKind::Service)?;
-        let limit = keyferry_archive::MAX_SERVICES;
-        if cards.len() > limit {
-            return Err(Error::TooManyServices {
-                found: cards.len(),
-                limit,
-            });
-        }
-        let seal = |card: &keyferry_license::Verified<keyferry_license::Card>| {
-            Ok((card.thumbprint(), Sealer::escrow(card.seal_key(now)?)?))
-        };
-        Ok(Self(cards.iter().map(seal).collect::<Result<_>>()?))
-    }
-
-    fn of(&self, service: &Thumbprint) -> Result<&Sealer> {
-        let sealer = self.0.get(service).map(|(_, sealer)| sealer);
-        sealer.ok_or(Error::NoServiceCard { service: *service })
-    }
-}
-
 fn header(operation: &Operation<'_>, store: &Store, backup: BackupId, seals: &Seals) -> Result<Header> {
     let services = store.cards(CardKind::Service)?;
     let mut receipts = Vec::new();
@@ -257,85 +228,84 @@ fn header(operation: &Operation<'_>, store: &Store, backup: BackupId, seals: &Se
             });
         }
     }
-    let seal = |(service, (enc, _)): (&Thumbprint, &(Encapsulation, Sealer))| ServiceSeal {
-        service: *service,
-        suite: Suite::XWingHkdfSha256,
-        enc: enc.clone(),
-    };
     Ok(Header {
         backup,
         created: operation.now(),
         computer: store.card()?,
         issuers: store.cards(CardKind::Issuer)?,
         services,
-        seals: seals.0.iter().map(seal).collect(),
+        seals: seals.in_header(),
         receipts,
     })
 }
 
 fn write_licenses<W: std::io::Write>(
     operation: &Operation<'_>,
-    store: &Store,
     snapshot: &Snapshot,
-    seals: &Seals,
-    return_key: &Secret32,
+    sealing: &Sealing<'_>,
     writer: &mut Writer<W>,
     counts: &mut Counts,
 ) -> Result<()> {
     let total = snapshot.count();
-    let returning = Sealer::returning(return_key);
-    snapshot.for_each(|license| {
-        if counts.total.is_multiple_of(STRIDE) {
-            operation.check_canceled()?;
-            operation.progress(counts.total, total);
-        }
-        write_license(operation, store, seals, &returning, license, writer, counts)
-    })?;
+    let mut write = |licenses: Vec<Result<Sealed>>| {
+        operation.check_canceled()?;
+        operation.progress(counts.total, total);
+        let mut licenses = licenses.into_iter();
+        licenses.try_for_each(|license| write_license(operation, license?, writer, counts))
+    };
+    in_order(
+        |licenses: Vec<StoredLicense>| licenses.into_iter().map(|one| sealing.seal(one)).collect(),
+        |sealers| {
+            let mut batch = Vec::with_capacity(BATCH);
+            snapshot.for_each(|license| {
+                batch.push(license);
+                if batch.len() == BATCH
+                    && let Some(sealed) =
+                        sealers.give(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))?
+                {
+                    write(sealed)?;
+                }
+                Ok::<_, Error>(())
+            })?;
+            if let Some(sealed) = sealers.give(batch)? {
+                write(sealed)?;
+            }
+            while let Some(sealed) = sealers.take()? {
+                write(sealed)?;
+            }
+            Ok(())
+        },
+    )?;
     operation.progress(total, total);
     Ok(())
 }
 
 fn write_license<W: std::io::Write>(
     operation: &Operation<'_>,
-    store: &Store,
-    seals: &Seals,
-    returning: &Sealer,
-    license: StoredLicense,
+    license: Sealed,
     writer: &mut Writer<W>,
     counts: &mut Counts,
 ) -> Result<()> {
-    let (grant, key) = match store.open_license(&license) {
-        Ok(opened) => opened,
-        Err(error) => {
-            let claim = license.grant()?;
-            let failed = Outcome::Failed(Failure::StoreCorrupt);
-            let said = outcome(claim.claim(), failed, Some(error.to_string()));
-            counts.add(said.outcome);
-            operation.events.outcome(&said);
-            return Ok(());
+    let said = match license {
+        Sealed::Damaged(said) => *said,
+        Sealed::Restricted(grant) => {
+            let said = outcome(&grant, Outcome::Restricted, None);
+            operation.tell(Status::RestrictedLicense {
+                key_id: grant.key_id,
+                license: grant.license,
+                title: said.title.clone(),
+            });
+            said
+        }
+        Sealed::Ready {
+            grant,
+            escrow,
+            returning,
+        } => {
+            writer.push_grant(&grant, &escrow, returning.as_ref())?;
+            outcome(&grant, Outcome::BackedUp, None)
         }
     };
-    if !grant.rights.may_be_backed_up() {
-        let said = outcome(&grant, Outcome::Restricted, None);
-        let (key_id, license, title) = (grant.key_id, grant.license, said.title.clone());
-        operation.tell(Status::RestrictedLicense {
-            key_id,
-            license,
-            title,
-        });
-        counts.add(said.outcome);
-        operation.events.outcome(&said);
-        return Ok(());
-    }
-    let escrow = seals.of(&grant.service)?.seal(&grant, &key)?;
-    // What counts goes through the service: its state would be as old as the backup otherwise.
-    let back: Option<SealedKey> = if grant.rights.keep_state() {
-        None
-    } else {
-        Some(returning.seal(&grant, &key)?)
-    };
-    writer.push_grant(&grant, &escrow, back.as_ref())?;
-    let said = outcome(&grant, Outcome::BackedUp, None);
     counts.add(said.outcome);
     operation.events.outcome(&said);
     Ok(())
