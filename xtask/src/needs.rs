@@ -105,6 +105,41 @@ const VALGRIND: Need = Need {
     what_for: "memory that programs in C++ lose by the library",
 };
 
+const STRACE: Need = Need {
+    name: "strace",
+    probe: "strace --version",
+    source: Source::Package("strace"),
+    what_for: "stopping and failing the program at its system calls",
+};
+
+const MKFS_FAT: Need = Need {
+    name: "mkfs.vfat",
+    probe: "mkfs.vfat --help",
+    source: Source::Package("dosfstools"),
+    what_for: "backups on FAT32",
+};
+
+const FUSE_FAT: Need = Need {
+    name: "fusefat",
+    probe: "test -x /usr/bin/fusefat",
+    source: Source::Package("fusefat"),
+    ..MKFS_FAT
+};
+
+const MKFS_EXFAT: Need = Need {
+    name: "mkfs.exfat",
+    probe: "test -x /usr/sbin/mkfs.exfat",
+    source: Source::Package("exfatprogs"),
+    what_for: "backups on exFAT",
+};
+
+const FUSE_EXFAT: Need = Need {
+    name: "mount.exfat-fuse",
+    probe: "mount.exfat-fuse -V",
+    source: Source::Package("exfat-fuse"),
+    ..MKFS_EXFAT
+};
+
 const DEBIAN_CARGO: Need = Need {
     name: "Debian's cargo",
     probe: "/usr/bin/cargo --version",
@@ -155,7 +190,8 @@ pub const FOR_WINDOWS_32: &[Need] = &[MINGW_32];
 
 /// Everything that `cargo xtask test` needs for its first stage.
 pub const FOR_TEST: &[Need] = &[
-    RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND,
+    RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND, STRACE, MKFS_FAT, FUSE_FAT,
+    MKFS_EXFAT, FUSE_EXFAT,
 ];
 
 impl Need {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read as _};
 
 use super::generations::Generations;
 use super::publish::{Publishing, Temporary};
-use super::{BackupName, Medium};
+use super::{BackupName, Medium, NewFile};
 use crate::error::Result;
 
 const NAME: &str = "give the backup its name";
@@ -24,9 +24,7 @@ impl Publishing<'_> {
 
     /// Gives the new file its name.
     pub(super) fn give_name(&self, file: &mut Temporary<'_, '_>) -> Result<()> {
-        if !self.steps.run("look for the file", |_| file.file.is_in_place())? {
-            return Err(self.busy());
-        }
+        self.require_in_place(&*file.file)?;
         if self.exists(&self.current)? {
             if !self.earlier.gives_way() {
                 return Err(self.existing());
@@ -35,6 +33,21 @@ impl Publishing<'_> {
         } else {
             self.name_first(file)
         }
+    }
+
+    /// Whoever makes another file of this name is another writer. Where there is none it was removed, or the medium is
+    /// another.
+    fn require_in_place(&self, file: &dyn NewFile) -> Result<()> {
+        if self.steps.run("look for the file", |_| file.is_in_place())? {
+            return Ok(());
+        }
+        if self.exists(&self.temporary)? {
+            return Err(self.busy());
+        }
+        let gone = "it was removed, or the medium was taken out";
+        self.steps.run("find the file that was just written", |_| {
+            Err(io::Error::other(gone))
+        })
     }
 
     /// Never over a file that appeared in the meantime, where the file system can promise it.

@@ -125,7 +125,11 @@ impl<'m> Publishing<'m> {
 
     fn create(&self) -> Result<Box<dyn NewFile>> {
         match self.steps.0.create(&self.temporary) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(self.busy()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // A file that has vanished looks as if somebody else had taken it.
+                require_folder(self.steps.0)?;
+                Err(self.busy())
+            }
             created => self.steps.run("make a file", |_| created),
         }
     }

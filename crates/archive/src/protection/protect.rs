@@ -57,8 +57,10 @@ impl Protecting {
         let (layout, checker) = (self.layout, Checker::new());
         let values = &mut self.values;
         let mut encoding = Encoding::new(&layout);
-        // The first table comes with its values; until then its place is kept.
+        // Cells come in the order of their stripes, and the tables last. Not every file system lets a file be written
+        // beyond its end, and where it is full that is better seen now.
         out.seek(SeekFrom::Start(layout.inner_len))?;
+        write_zeros(out, layout.file_len() - layout.inner_len)?;
         let stripes = u64::from(layout.stripes);
         let at_once = encoding.at_once();
         for first in (0..stripes).step_by(at_once as usize) {
@@ -118,6 +120,16 @@ impl Protecting {
         });
         pages.collect()
     }
+}
+
+fn write_zeros(out: &mut (impl Write + ?Sized), mut len: u64) -> io::Result<()> {
+    let zeros = vec![0; PIECE.min(len) as usize];
+    while len > 0 {
+        let piece = len.min(PIECE);
+        out.write_all(&zeros[..piece as usize])?;
+        len -= piece;
+    }
+    Ok(())
 }
 
 /// Protects a file that holds layers 1 and 2 and nothing else; gives its new length. [`Parity::None`] is an error, as
