@@ -48,6 +48,17 @@ pub fn encryption(context: &Context, args: &EncryptArgs) -> Result<Option<Encryp
     asked_twice(context).map(|passphrase| Some(Encryption::Passphrase(passphrase)))
 }
 
+/// What opens backups of which there may be many: what flags say, and nobody is asked.
+pub fn unlocker_if_given(context: &Context, args: &UnlockArgs) -> Result<Unlocker> {
+    let is_given =
+        args.passphrase_file.is_some() || args.passphrase_command.is_some() || !args.identity.is_empty();
+    if is_given {
+        unlocker(context, args)
+    } else {
+        Ok(Unlocker::default())
+    }
+}
+
 /// What opens a backup: read now if flags say so, else asked for when it is needed.
 pub fn unlocker(context: &Context, args: &UnlockArgs) -> Result<Unlocker> {
     if !args.identity.is_empty() {

@@ -39,6 +39,7 @@ mod report;
 mod restore;
 mod revocation;
 mod roots;
+mod shelf;
 mod transport;
 mod unlocker;
 
@@ -67,6 +68,7 @@ pub use report::{
 pub use restore::find_backup;
 pub use revocation::post_revocations;
 pub use roots::{NotRoots, Roots};
+pub use shelf::{Inside, Kind, Shelved, State, backup_at, backups_in};
 pub use transport::{CertificateProblem, Transport, TransportError};
 pub use unlocker::Unlocker;
 

@@ -155,4 +155,6 @@ pub struct ListArgs {
     /// List the backups in this folder, or this backup, instead of the licenses here
     #[arg(value_name = "DIR|FILE")]
     pub path: Option<PathBuf>,
+    #[command(flatten)]
+    pub unlock: UnlockArgs,
 }

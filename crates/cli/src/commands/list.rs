@@ -2,31 +2,38 @@
 
 use std::path::Path;
 
-use keyferry::Failure;
-use keyferry_archive::FooterState;
-use keyferry_archive::medium::{FolderMedium, Stage, find_backups};
+use keyferry::{Failure, Kind, Shelved, State, Unlocker, backup_at, backups_in};
 use keyferry_license::Grant;
+use keyferry_store::Store;
 
 use crate::args::ListArgs;
 use crate::context::Context;
-use crate::document::{self, Backup};
+use crate::document;
 use crate::document_id;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::{Line, Output};
+use crate::passphrase;
 use crate::words;
 
 /// Lists.
 pub fn run(context: &Context, args: &ListArgs) -> Result<()> {
-    match &args.path {
-        None => licenses(context),
-        Some(path) if path.is_file() => {
-            let backup = document::open_backup(path)?;
-            backup_line(&context.output, path, Stage::Current, &backup);
-            Ok(())
-        }
-        Some(path) => backups(context, path),
+    let Some(path) = &args.path else {
+        return licenses(context);
+    };
+    let unlocker = passphrase::unlocker_if_given(context, &args.unlock)?;
+    if !path.is_file() {
+        return backups(context, path, &unlocker);
     }
+    let shelved = backup_at(path, &unlocker);
+    if shelved.state == State::Unreadable {
+        // What it is instead.
+        let why = document::open_backup(path).err();
+        let message = format!("{} can't be read", path.display());
+        return Err(why.unwrap_or_else(|| Failed::new(Failure::BackupCorrupt, message)));
+    }
+    backup_line(&context.output, context.existing_store().as_ref(), &shelved);
+    Ok(())
 }
 
 /// Why a walk through the licenses ends early.
@@ -94,72 +101,106 @@ fn license_line(output: &Output, grant: &Grant) {
     );
 }
 
-fn backups(context: &Context, folder: &Path) -> Result<()> {
-    let output = &context.output;
-    let medium = FolderMedium::new(folder);
-    let found = find_backups(&medium)?;
-    output.summarize("backups", found.len());
-    for found in &found {
-        let path = medium.path(&found.name.to_string());
-        match document::open_backup(&path) {
-            Ok(backup) => backup_line(output, &path, found.stage, &backup),
-            Err(failed) => {
-                // Without its passphrase nothing more can be said of an encrypted one.
-                let encrypted = failed.exit == Failure::WrongPassphrase.exit_code();
-                let state = if encrypted { "encrypted" } else { "unreadable" };
-                output.text(format_args!("{}  {state}: {}", found.name, failed.message));
-                let line = Line::new(Event::Backup)
-                    .with("path", path.display().to_string())
-                    .with("state", state);
-                output.item(&line.with("why", failed.message));
-            }
-        }
+fn backups(context: &Context, folder: &Path, unlocker: &Unlocker) -> Result<()> {
+    let found = backups_in(folder, unlocker)?;
+    context.output.summarize("backups", found.len());
+    let store = context.existing_store();
+    for shelved in found.iter().take_while(|_| !context.output.is_closed()) {
+        backup_line(&context.output, store.as_ref(), shelved);
     }
     if found.is_empty() {
-        output.note(format_args!("there is no backup in {}", folder.display()));
+        let folder = words::path(folder);
+        context
+            .output
+            .note(format_args!("there is no backup in {folder}"));
     }
     Ok(())
 }
 
-fn backup_line(output: &Output, path: &Path, stage: Stage, backup: &Backup) {
-    let header = backup.header();
-    let (id, name) = (header.computer.thumbprint(), header.computer.name.shown());
-    let (licenses, documents) = match backup.footer() {
-        FooterState::Signed { licenses, documents } => (Some(*licenses), Some(*documents)),
-        _ => (None, None),
-    };
-    let state = match (stage, licenses, backup.findings()) {
-        (_, None, _) | (_, _, [_, ..]) => "damaged",
-        (Stage::Current, ..) => "complete",
-        _ => "left-over",
-    };
-    let shown = licenses.map_or_else(
-        || "an unknown number of licenses".into(),
-        |n| words::holding(n, documents.unwrap_or(0)),
-    );
-    let file = path.file_name().map_or_else(
-        || path.as_os_str().to_string_lossy(),
-        |name| name.to_string_lossy(),
-    );
-    output.text(format_args!(
-        "{file}  {name} ({})  {}  {shown}  {}  {}",
-        id.short(),
-        words::time(header.created),
-        words::size(backup.size()),
-        match state {
-            "left-over" => "left by a backup that was interrupted",
-            state => state,
-        },
-    ));
+fn backup_line(output: &Output, store: Option<&Store>, shelved: &Shelved) {
+    let inside = shelved.inside.as_ref();
+    // What is not remembered is not proven, as far as this computer knows.
+    let proven = inside.and_then(|inside| store?.last_proven(&inside.backup.0).ok()?);
+    output.text(said(shelved, proven));
+    let computer = inside.map(|inside| inside.computer.to_string());
+    let holds = inside.and_then(|inside| inside.holds);
     output.item(
         &Line::new(Event::Backup)
-            .with("path", path.display().to_string())
-            .with("computer", id.to_string())
-            .with("name", name)
-            .with("created", header.created)
-            .with("licenses", licenses)
-            .with("documents", documents)
-            .with("bytes", backup.size())
-            .with("state", state),
+            .with("path", shelved.path.display().to_string())
+            .with("kind", kind_word(shelved.kind))
+            .with("id", shelved.id.as_deref())
+            .with("computer", computer)
+            .with("name", inside.map(|inside| inside.name.as_str()))
+            .with("created", inside.map(|inside| inside.created))
+            .with("modified", shelved.modified)
+            .with("licenses", holds.map(|(licenses, _)| licenses))
+            .with("documents", holds.map(|(_, documents)| documents))
+            .with("bytes", shelved.bytes)
+            .with("encrypted", shelved.encrypted)
+            .with("state", state_word(shelved.state))
+            .with("why", shelved.why.as_deref())
+            .with("last_proven", proven),
     );
+}
+
+/// File, whose, of when, what, how long, in which state, when it was last proven.
+fn said(shelved: &Shelved, proven: Option<u64>) -> String {
+    let file = shelved.path.file_name().unwrap_or(shelved.path.as_os_str());
+    let mut parts = vec![words::path(Path::new(file))];
+    match (&shelved.inside, &shelved.id) {
+        (Some(inside), _) => {
+            parts.push(format!("{} ({})", inside.name, inside.computer.short()));
+            parts.push(words::time(inside.created));
+            parts.push(inside.holds.map_or_else(
+                || "an unknown number of licenses".into(),
+                |(licenses, documents)| words::holding(licenses, documents),
+            ));
+        }
+        (None, id) => {
+            parts.extend(id.as_ref().map(|id| format!("computer {id}")));
+            if shelved.modified > 0 {
+                parts.push(format!("written {}", words::time(shelved.modified)));
+            }
+        }
+    }
+    if shelved.encrypted {
+        parts.push("encrypted".into());
+    }
+    if shelved.bytes > 0 {
+        parts.push(words::size(shelved.bytes));
+    }
+    if shelved.kind == Kind::LeftOver {
+        parts.push("left by a backup that was interrupted".into());
+    }
+    parts.push(match (shelved.state, &shelved.why) {
+        (State::Whole, _) => "whole".into(),
+        (State::Repairable, _) => "damaged, and nothing is lost: repair it".into(),
+        (State::Damaged, Some(why)) => format!("damaged: {why}"),
+        (State::Damaged, None) => "damaged".into(),
+        (State::Unchecked, _) => "not checked, for want of what opens it".into(),
+        (State::Unreadable, why) => {
+            format!("can't be read: {}", why.as_deref().unwrap_or("nobody knows why"))
+        }
+    });
+    parts.extend(proven.map(|time| format!("last proven restorable {}", words::time(time))));
+    parts.join("  ")
+}
+
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Current => "current",
+        Kind::Earlier => "earlier",
+        Kind::LeftOver => "left-over",
+        Kind::Other => "other",
+    }
+}
+
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Whole => "whole",
+        State::Repairable => "repairable",
+        State::Damaged => "damaged",
+        State::Unchecked => "unchecked",
+        State::Unreadable => "unreadable",
+    }
 }

@@ -24,7 +24,7 @@ fn a_passphrase_opens_what_it_closed_and_no_other_does() {
         made.all
     );
     let listed = place.json(&["list", "stick"]);
-    assert_eq!(text(listed.of("backup")[0], "state"), "encrypted");
+    assert_eq!(listed.of("backup")[0]["encrypted"], true);
     std::fs::remove_file(place.path("a/store.sqlite")).expect("the store");
     let none = place.json(&["--home", "a", "restore", "stick"]);
     assert_eq!(

@@ -14,6 +14,7 @@ mod https;
 mod issuing;
 mod keeping;
 mod lines;
+mod listing;
 mod manual;
 mod place;
 mod release;

@@ -105,7 +105,7 @@ fn backups_are_listed_and_shown() {
         let line = lines.of("backup")[0];
         assert_eq!(
             (text(line, "name"), text(line, "state"), &line["licenses"]),
-            ("Old laptop", "complete", &1.into())
+            ("Old laptop", "whole", &1.into())
         );
     }
     let shown = place.json(&["show", file.to_str().unwrap()]);
@@ -116,7 +116,7 @@ fn backups_are_listed_and_shown() {
     std::fs::write(&file, &bytes[..bytes.len() - 40]).unwrap();
     assert_eq!(
         text(place.json(&["list", "stick"]).of("backup")[0], "state"),
-        "damaged"
+        "repairable"
     );
     std::fs::write(&file, "nothing").unwrap();
     assert_eq!(
