@@ -15,6 +15,7 @@ mod files;
 mod issue;
 mod key_text;
 mod memory;
+mod only;
 mod output;
 mod passphrase;
 mod progress;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use keyferry::{
-    BackupOptions, Encrypted, Encryption, Identity, Parity, Passphrase, Recipient, RestoreOptions, Unlock,
-    Unlocker,
+    BackupOptions, Encrypted, Encryption, Identity, Only, Parity, Passphrase, Recipient, RestoreOptions,
+    Unlock, Unlocker,
 };
 use keyferry_license::Thumbprint;
 use zeroize::Zeroizing;
@@ -26,10 +26,11 @@ pub(crate) enum Name {
     Keep,
     From,
     Trust,
+    Only,
 }
 
 /// All of them, as applications spell them.
-const NAMES: [(Name, &str); 10] = [
+const NAMES: [(Name, &str); 11] = [
     (Name::BackupPath, "BackupPath"),
     (Name::RestorePath, "RestorePath"),
     (Name::Store, "Keyferry.Store"),
@@ -40,6 +41,7 @@ const NAMES: [(Name, &str); 10] = [
     (Name::Keep, "Keyferry.Keep"),
     (Name::From, "Keyferry.From"),
     (Name::Trust, "Keyferry.Trust"),
+    (Name::Only, "Keyferry.Only"),
 ];
 
 impl Name {
@@ -68,6 +70,7 @@ impl Name {
             Name::Identities => Identity::parse_file(value).is_ok(),
             Name::Recipients => Recipient::parse_file(value).is_ok(),
             Name::Trust => thumbprints(value).is_ok(),
+            Name::Only => Only::new(value.lines()).is_ok(),
             Name::Parity => value.parse::<Parity>().is_ok(),
             Name::Keep => value.parse::<NonZeroU32>().is_ok(),
         }
@@ -166,6 +169,7 @@ impl Properties {
                 .get(Name::Keep)
                 .map(|keep| keep.parse().map_err(|_| E_INVALIDARG))
                 .transpose()?,
+            only: self.only()?,
         })
     }
 
@@ -181,6 +185,7 @@ impl Properties {
                 .filter(|from| !from.is_empty())
                 .map(str::to_owned),
             unlocker: self.unlocker()?,
+            only: self.only()?,
             ..RestoreOptions::default()
         })
     }
@@ -188,6 +193,12 @@ impl Properties {
     fn get(&self, name: Name) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Patterns, one a line.
+    fn only(&self) -> Answer<Only> {
+        let patterns = self.get(Name::Only).unwrap_or_default().lines();
+        Only::new(patterns).map_err(|_| E_INVALIDARG)
     }
 
     /// A path that must be set; C00D2749 where it isn't.
@@ -270,6 +281,7 @@ mod tests {
             (Name::Keep, "0"),
             (Name::Keep, "-1"),
             (Name::Trust, "abc"),
+            (Name::Only, "title:a\n\ntitle:b"),
             (Name::Recipients, "someone"),
             (Name::Identities, "age1"),
             (Name::Passphrase, ""),
@@ -306,6 +318,9 @@ mod tests {
             .backup(false)
             .expect("options");
         assert!(matches!(open.encryption, Encryption::Recipients(readers) if readers.len() == 1));
+        let some = with(&[path, (Name::Only, "title:a\nissuer:b*")]).backup(false);
+        let some = some.expect("options").only;
+        assert!(plain.only.is_all() && some.patterns().eq(["title:a", "issuer:b*"]));
         let both = with(&[path, (Name::Passphrase, "secret"), (Name::Recipients, &reader)]);
         assert_eq!(both.backup(false).err(), Some(E_INVALIDARG));
     }

@@ -9,9 +9,7 @@ use std::path::Path;
 use keyferry_archive::medium::{
     BackupName, Earlier, FolderMedium, Keep, Medium, ReadSeek, Stage, find_backups, publish,
 };
-use keyferry_archive::{
-    BackupId, Encryption, FooterState, Header, LastReceipt, Parity, Reader, Summary, Unlock, Writer,
-};
+use keyferry_archive::{BackupId, Encryption, Header, LastReceipt, Parity, Reader, Summary, Unlock, Writer};
 use keyferry_license::{CardKind, Secret32};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
@@ -21,7 +19,9 @@ use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::{Outcome, Status};
 use crate::import::outcome;
+use crate::only::Picker;
 use crate::operation::Operation;
+use crate::replacing::Replacing;
 use crate::report::{BackupOptions, BackupReport, Counts, overall};
 
 /// Licenses that a thread opens and seals before it takes others; the cancel flag is looked at between them.
@@ -36,12 +36,18 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     let name = BackupName::current(&store.id());
     let before = earlier_backup(&medium, &name, options);
     let snapshot = store.snapshot()?;
+    let picker = Picker::new(&options.only, &store.cards(CardKind::Issuer)?);
     let seals = Seals::prepare(&store, operation.now())?;
     let backup = BackupId::generate()?;
     let header = header(operation, &store, backup, &seals)?;
     let returning = (backup.0, Secret32::generate()?);
     let mut counts = Counts::default();
-    let (mut documents, mut kept) = (Counts::default(), false);
+    let (mut documents, mut kept, mut left_out) = (Counts::default(), false, 0);
+    let replacing = Replacing {
+        store: &store,
+        medium: &medium,
+        options,
+    };
     let published = publish(
         &medium,
         &name.to_string(),
@@ -50,10 +56,12 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         |out| {
             let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
             let sealing = Sealing::new(store.opener(), &seals, &returning.1);
-            write_licenses(operation, &snapshot, &sealing, &mut writer, &mut counts)?;
-            documents = crate::documents::back_up(operation, &snapshot, &mut writer)?;
+            left_out = write_licenses(operation, &snapshot, &picker, &sealing, &mut writer, &mut counts)?;
+            let (written, passed) = crate::documents::back_up(operation, &snapshot, &picker, &mut writer)?;
+            (documents, left_out) = (written, left_out + passed);
+            something_fits(&picker, &counts, &documents)?;
             if let Some(before) = &before {
-                loses_nothing(&medium, before, &counts, &documents)?;
+                replacing.loses_nothing(before, &counts, &documents)?;
             }
             // The file's own key opens it for the read-back: no passphrase is stretched twice.
             let unlock = writer.unlock();
@@ -75,7 +83,7 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     match published {
         Ok(published) => Ok(BackupReport {
             path: medium.path(&name.to_string()),
-            failure: failure(&counts, &documents),
+            failure: failure(&counts, &documents, &picker),
             counts,
             documents,
             bytes: published.bytes,
@@ -87,6 +95,8 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
                 .iter()
                 .map(|removed| medium.path(&removed.to_string()))
                 .collect(),
+            left_out,
+            unmet: picker.unmet(),
         }),
         Err(error) => {
             if kept {
@@ -106,12 +116,15 @@ fn earlier(store: &Store, options: &BackupOptions) -> Earlier {
     }
 }
 
-/// The backup whose place the new one takes: the current one, or, where generations are counted, the newest of them.
+/// The backup whose place the new one takes: the current one, or, where generations are counted or the new one holds a
+/// selection, the newest of them: a restore would take the new one instead.
 fn earlier_backup(medium: &FolderMedium, name: &BackupName, options: &BackupOptions) -> Option<BackupName> {
     if medium.exists(&name.to_string()).unwrap_or(false) {
         return Some(name.clone());
     }
-    options.keep?;
+    if options.only.is_all() {
+        options.keep?;
+    }
     let mut found = find_backups(medium).ok()?.into_iter();
     let is_one = |found: &BackupName| found.computer() == name.computer() && found.stage() == Stage::Current;
     found.find(|found| is_one(&found.name)).map(|found| found.name)
@@ -124,18 +137,23 @@ pub(crate) fn plan(
     options: &BackupOptions,
 ) -> Result<BackupReport> {
     let store = operation.open_store()?;
-    let name = BackupName::current(&store.id()).to_string();
+    let name = BackupName::current(&store.id());
     let medium = FolderMedium::new(folder);
     match medium.is_folder() {
         Ok(true) => {}
         Ok(false) => return Err(no_medium(folder, "it is not a folder")),
         Err(_) => return Err(no_medium(folder, "there is no such folder")),
     }
-    let mut counts = Counts::default();
+    let (mut counts, mut left_out) = (Counts::default(), 0);
     let snapshot = store.snapshot()?;
+    let picker = Picker::new(&options.only, &store.cards(CardKind::Issuer)?);
     snapshot.for_each(|license| {
         let grant = license.grant()?;
         let grant = grant.claim();
+        if !picker.picks(grant) {
+            left_out += 1;
+            return Ok(());
+        }
         let may = grant.rights.may_be_backed_up();
         let said = outcome(
             grant,
@@ -150,11 +168,22 @@ pub(crate) fn plan(
         operation.events.outcome(&said);
         Ok::<_, Error>(())
     })?;
-    let documents = crate::documents::plan(operation, &snapshot)?;
-    let replaced = medium.exists(&name).unwrap_or(false);
+    let (documents, passed) = crate::documents::plan(operation, &snapshot, &picker)?;
+    something_fits(&picker, &counts, &documents)?;
+    let replaced = medium.exists(&name.to_string()).unwrap_or(false);
+    let replacing = Replacing {
+        store: &store,
+        medium: &medium,
+        options,
+    };
+    if let Some(before) = earlier_backup(&medium, &name, options)
+        && (options.overwrite || options.keep.is_some())
+    {
+        replacing.loses_nothing(&before, &counts, &documents)?;
+    }
     Ok(BackupReport {
-        path: medium.path(&name),
-        failure: failure(&counts, &documents),
+        path: medium.path(&name.to_string()),
+        failure: failure(&counts, &documents, &picker),
         counts,
         documents,
         bytes: 0,
@@ -162,49 +191,29 @@ pub(crate) fn plan(
         replaced: replaced && options.keep.is_none_or(|keep| keep.get() == 1),
         kept: None,
         removed: Vec::new(),
+        left_out: left_out + passed,
+        unmet: picker.unmet(),
     })
 }
 
-/// What is damaged in the store is told and not in the backup.
-fn failure(counts: &Counts, documents: &Counts) -> Option<Failure> {
-    let damaged = counts.all_failed() + documents.all_failed() > 0;
-    let failures: &[Failure] = if damaged { &[Failure::StoreCorrupt] } else { &[] };
-    overall(counts.backed_up + documents.backed_up, failures)
-}
-
-/// An earlier backup is not replaced by one that holds nothing, or that lacks what is damaged here: it may be the last
-/// place where that is whole.
-fn loses_nothing(
-    medium: &FolderMedium,
-    name: &BackupName,
-    counts: &Counts,
-    documents: &Counts,
-) -> Result<()> {
-    let why = if failure(counts, documents).is_some() {
-        "something in the license store is damaged, and the backup there may hold it whole"
-    } else if counts.backed_up + documents.backed_up > 0 {
-        return Ok(());
-    } else {
-        "there is nothing here to back up, and the backup there may hold licenses"
-    };
-    let before = medium
-        .open(&name.to_string())
-        .ok()
-        .and_then(|file| Reader::open(file).ok());
-    let empty = before.is_some_and(|reader| {
-        *reader.footer()
-            == FooterState::Signed {
-                licenses: 0,
-                documents: 0,
-            }
-    });
-    if empty {
+/// Patterns that meet nothing at all are a mistake of who gave them.
+fn something_fits(picker: &Picker, counts: &Counts, documents: &Counts) -> Result<()> {
+    if picker.is_all() || counts.total + documents.total > 0 {
         return Ok(());
     }
-    Err(Error::WouldLose {
-        path: medium.path(&name.to_string()),
-        why,
+    Err(Error::NothingFits {
+        patterns: picker.unmet(),
+        there: "on this computer",
     })
+}
+
+/// What is damaged in the store, and patterns that met nothing, are told and not in the backup.
+fn failure(counts: &Counts, documents: &Counts, picker: &Picker) -> Option<Failure> {
+    let damaged = counts.all_failed() + documents.all_failed() > 0;
+    let damaged = damaged.then_some(Failure::StoreCorrupt);
+    let unmet = (!picker.unmet().is_empty()).then_some(Failure::NoMatch);
+    let failures: Vec<Failure> = damaged.into_iter().chain(unmet).collect();
+    overall(counts.backed_up + documents.backed_up, &failures)
 }
 
 fn no_medium(folder: &Path, why: &'static str) -> Error {
@@ -239,14 +248,16 @@ fn header(operation: &Operation<'_>, store: &Store, backup: BackupId, seals: &Se
     })
 }
 
+/// Writes the licenses that are wanted; says how many are not.
 fn write_licenses<W: std::io::Write>(
     operation: &Operation<'_>,
     snapshot: &Snapshot,
+    picker: &Picker,
     sealing: &Sealing<'_>,
     writer: &mut Writer<W>,
     counts: &mut Counts,
-) -> Result<()> {
-    let total = snapshot.count();
+) -> Result<u64> {
+    let (total, mut left_out) = (snapshot.count(), 0u64);
     let mut write = |licenses: Vec<Result<Sealed>>| {
         operation.check_canceled()?;
         operation.progress(counts.total, total);
@@ -258,6 +269,13 @@ fn write_licenses<W: std::io::Write>(
         |sealers| {
             let mut batch = Vec::with_capacity(BATCH);
             snapshot.for_each(|license| {
+                if !picker.is_all() && !picker.picks(license.grant()?.claim()) {
+                    left_out += 1;
+                    return match left_out.is_multiple_of(BATCH as u64) {
+                        true => operation.check_canceled(),
+                        false => Ok(()),
+                    };
+                }
                 batch.push(license);
                 if batch.len() == BATCH
                     && let Some(sealed) =
@@ -277,7 +295,7 @@ fn write_licenses<W: std::io::Write>(
         },
     )?;
     operation.progress(total, total);
-    Ok(())
+    Ok(left_out)
 }
 
 fn write_license<W: std::io::Write>(

@@ -82,6 +82,8 @@ failures! {
     BadRequestId = 0xC00D272E, 1, "bad-request-id";
     /// A backup is there and overwriting was not asked for (NS_E_DRM_BACKUP_EXISTS).
     BackupExists = 0xC00D2742, 4, "backup-exists";
+    /// Nothing is as the patterns want it (NS_E_BACKUP_RESTORE_FAILURE).
+    NoMatch = 0xC00D272D, 1, "no-match";
     /// The backup is damaged (NS_E_DRM_BACKUP_CORRUPT).
     BackupCorrupt = 0xC00D2743, 5, "backup-corrupt";
     /// The backup is encrypted and can't be opened with what was given (NS_E_BACKUP_RESTORE_FAILURE).

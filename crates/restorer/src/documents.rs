@@ -15,6 +15,7 @@ use keyferry_store::{DocumentInfo, NewDocument, Put, Snapshot, Store};
 use crate::code::Failure;
 use crate::error::Result;
 use crate::events::{DocumentOutcome, Outcome};
+use crate::only::Picker;
 use crate::operation::Operation;
 use crate::report::{Counts, DocumentsReport, Skipped, SkippedFile, overall};
 
@@ -210,16 +211,22 @@ pub(crate) fn damaged(broken: BrokenDocument) -> DocumentOutcome {
     }
 }
 
-/// Writes all documents of the snapshot into a backup.
+/// Writes the documents of the snapshot that are wanted into a backup; says what became of them, and how many are not
+/// wanted.
 pub(crate) fn back_up<W: Write>(
     operation: &Operation<'_>,
     snapshot: &Snapshot,
+    picker: &Picker,
     writer: &mut Writer<W>,
-) -> Result<Counts> {
-    let mut counts = Counts::default();
+) -> Result<(Counts, u64)> {
+    let (mut counts, mut left_out) = (Counts::default(), 0);
     snapshot.for_each_document(|document| {
         operation.check_canceled()?;
         let info = document.info();
+        if !picker.picks_document(&info.id, &info.name) {
+            left_out += 1;
+            return Ok(());
+        }
         let said = match document.bytes() {
             Ok(bytes) => {
                 writer.push_document(&info.name, &info.kind, bytes)?;
@@ -231,14 +238,18 @@ pub(crate) fn back_up<W: Write>(
         operation.events.document(&said);
         Ok::<_, crate::error::Error>(())
     })?;
-    Ok(counts)
+    Ok((counts, left_out))
 }
 
 /// What [`back_up`] would write.
-pub(crate) fn plan(operation: &Operation<'_>, snapshot: &Snapshot) -> Result<Counts> {
-    let mut counts = Counts::default();
+pub(crate) fn plan(operation: &Operation<'_>, snapshot: &Snapshot, picker: &Picker) -> Result<(Counts, u64)> {
+    let (mut counts, mut left_out) = (Counts::default(), 0);
     snapshot.for_each_document(|document| {
         let info = document.info();
+        if !picker.picks_document(&info.id, &info.name) {
+            left_out += 1;
+            return Ok(());
+        }
         let said = match document.bytes() {
             Ok(_) => stored(info, Outcome::BackedUp, None),
             Err(error) => not_readable(info, &error),
@@ -247,7 +258,7 @@ pub(crate) fn plan(operation: &Operation<'_>, snapshot: &Snapshot) -> Result<Cou
         operation.events.document(&said);
         Ok::<_, crate::error::Error>(())
     })?;
-    Ok(counts)
+    Ok((counts, left_out))
 }
 
 fn stored(info: &DocumentInfo, outcome: Outcome, why: Option<String>) -> DocumentOutcome {

@@ -62,6 +62,24 @@ pub enum Error {
         path: PathBuf,
         /// What the new one lacks.
         why: &'static str,
+        /// The new one would hold a selection.
+        partial: bool,
+    },
+    /// A pattern that can't be read.
+    #[error("the pattern \"{pattern}\" can't be read: {why}")]
+    BadPattern {
+        /// Which, safe to show.
+        pattern: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// None of the patterns meets anything.
+    #[error("nothing {there} fits {}", patterns.join(" or "))]
+    NothingFits {
+        /// The patterns, safe to show.
+        patterns: Vec<String>,
+        /// `on this computer` or `in the backup`.
+        there: &'static str,
     },
     /// Reading a file that the caller named.
     #[error("can't read {}: {why}", path.display())]
@@ -205,7 +223,10 @@ impl Error {
             Error::ListNotTaken { code, .. } => of_list_problem(*code),
             Error::NotHere { .. } => Failure::Other,
             Error::Link { failure, .. } => *failure,
-            Error::UnknownIssuer { .. } | Error::NoHome => Failure::InvalidArgument,
+            Error::UnknownIssuer { .. } | Error::NoHome | Error::BadPattern { .. } => {
+                Failure::InvalidArgument
+            }
+            Error::NothingFits { .. } => Failure::NoMatch,
             Error::HomeNotMade { .. } => Failure::StoreError,
             Error::NoPath { .. } => Failure::NoPath,
             Error::Busy => Failure::Busy,
@@ -226,8 +247,15 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Archive(error) => error.hint().map(str::to_owned),
+            Error::WouldLose { partial: true, .. } => {
+                Some("back up everything, or the selection to another folder".into())
+            }
             Error::WouldLose { .. } => Some("restore it first, or back up to another folder".into()),
             Error::SeveralComputers { .. } => Some("say whose with --from and the name or the ID".into()),
+            Error::NothingFits { .. } => Some(
+                "a pattern fits the whole of a title, a name or an ID: *word* is one that has the word in it"
+                    .into(),
+            ),
             Error::NoPath { .. } => Some("name the folder, for example the one of the stick".into()),
             Error::Transport(TransportError::Untrusted { .. }) => Some("nothing was sent to it".into()),
             Error::Transport(_) => {

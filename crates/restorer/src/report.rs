@@ -12,6 +12,7 @@ use keyferry_license::{ComputerId, KeyId, LicenseId, Thumbprint};
 use crate::code::{Failure, HResult};
 use crate::contact::News;
 use crate::events::Outcome;
+use crate::only::Only;
 use crate::unlocker::Unlocker;
 
 /// How a backup is made.
@@ -28,6 +29,8 @@ pub struct BackupOptions {
     pub encryption: Encryption,
     /// How much of the file may be damaged and still be repaired.
     pub parity: Parity,
+    /// What goes into it; by default everything.
+    pub only: Only,
 }
 
 /// How a restore is made.
@@ -45,6 +48,8 @@ pub struct RestoreOptions {
     pub request_out: Option<PathBuf>,
     /// Opens the backup if it is encrypted.
     pub unlocker: Unlocker,
+    /// What comes out of it; by default everything. The whole file is read and checked all the same.
+    pub only: Only,
 }
 
 /// How many licenses, or license documents, came to which end.
@@ -120,6 +125,10 @@ pub struct BackupReport {
     pub kept: Option<PathBuf>,
     /// Earlier generations that were too many, and are gone.
     pub removed: Vec<PathBuf>,
+    /// Licenses and documents that the patterns left out.
+    pub left_out: u64,
+    /// Patterns that met nothing, safe to show.
+    pub unmet: Vec<String>,
 }
 
 /// An issuer whose licenses wait for a person's trust.
@@ -190,6 +199,10 @@ pub struct RestoreReport {
     pub repairable: bool,
     /// What contacts with services brought beside the restore.
     pub news: News,
+    /// Licenses and documents of the backup that the patterns left out.
+    pub left_out: u64,
+    /// Patterns that met nothing, safe to show.
+    pub unmet: Vec<String>,
 }
 
 /// So many names of what is lost stand in a report.

@@ -24,9 +24,20 @@ pub struct BackupArgs {
     /// go [default: one; earlier generations are left alone]
     #[arg(long, value_name = "NUMBER")]
     pub keep: Option<NonZeroU32>,
+    #[command(flatten)]
+    pub only: OnlyArgs,
     /// Say what would be done, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+}
+
+/// Which licenses and license documents.
+#[derive(Debug, Args)]
+pub struct OnlyArgs {
+    /// Take only what fits a pattern such as 'title:North*', 'issuer:Harbor Books', 'id:…', 'key:…', 'document:*.lcpl', or any of
+    /// these without its first word; may be given several times
+    #[arg(long = "only", value_name = "PATTERN")]
+    pub patterns: Vec<String>,
 }
 
 /// How a backup is encrypted. On a terminal a passphrase is asked for when none of these is given.
@@ -94,12 +105,14 @@ pub struct RestoreArgs {
     #[arg(long, value_name = "ID|NAME")]
     pub from: Option<String>,
     #[command(flatten)]
+    pub only: OnlyArgs,
+    #[command(flatten)]
     pub contact: ContactArgs,
     /// Without a network: write the requests to this new file, for `authorize` on a connected computer
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub request_out: Option<PathBuf>,
     /// Without a network: take the answers that `authorize` wrote; no backup is named then
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "request_out", "ca", "passphrase_file", "passphrase_command", "identity"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "patterns", "request_out", "ca", "passphrase_file", "passphrase_command", "identity"])]
     pub answer: Option<PathBuf>,
 }
 

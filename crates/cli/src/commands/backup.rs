@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure};
+use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure, Only};
 
 use crate::args::BackupArgs;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
+use crate::only;
 use crate::passphrase;
 use crate::progress::Reporter;
 use crate::signals;
@@ -32,11 +33,8 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
                 .keep
                 .map(|keep| format!(" --keep {keep}"))
                 .unwrap_or_default();
-            return Err(passphrase::missing(
-                &context.program(),
-                &folder,
-                &format!("{overwrite}{keep}"),
-            ));
+            let more = format!("{}{overwrite}{keep}", only::typed(&args.only));
+            return Err(passphrase::missing(&context.program(), &folder, &more));
         }
     };
     let options = BackupOptions {
@@ -45,6 +43,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         keep: args.keep,
         encryption,
         parity: args.parity,
+        only: Only::new(&args.only.patterns)?,
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
     let started = Instant::now();
@@ -65,6 +64,9 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
     tell(context, &report, &reporter, args.dry_run, started);
     match report.failure {
         None => Ok(()),
+        Some(failure) if report.counts.all_failed() + report.documents.all_failed() == 0 => {
+            Err(only::unmet(failure, &report.unmet))
+        }
         Some(failure) => Err(damaged(&report, failure)),
     }
 }
@@ -77,7 +79,10 @@ fn damaged(report: &BackupReport, failure: Failure) -> Failed {
 }
 
 fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferry::Error) -> Failed {
-    let exists = matches!(error, keyferry::Error::Archive(_)) && error.failure() == Failure::BackupExists;
+    // A selection does not just take the place of what is there: what to do then is another matter.
+    let exists = args.only.patterns.is_empty()
+        && matches!(error, keyferry::Error::Archive(_))
+        && error.failure() == Failure::BackupExists;
     let mut failed = Failed::from(error);
     if exists {
         let folder = words::quoted(&folder.display().to_string());
@@ -112,6 +117,7 @@ fn summarize(context: &Context, report: &BackupReport, started: Instant) {
         .collect();
     output.summarize("removed", removed);
     output.summarize("encrypted", report.encrypted);
+    only::summarize(output, report.left_out, &report.unmet);
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
 
@@ -139,6 +145,7 @@ fn tell(context: &Context, report: &BackupReport, reporter: &Arc<Reporter>, dry_
     for removed in &report.removed {
         output.text(format_args!("an older one is removed: {}", words::path(removed)));
     }
+    only::tell(output, report.left_out, &report.unmet);
     if counts.total + report.documents.total == 0 {
         output.text("there are no licenses on this computer, so the backup holds none");
     }

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
-use keyferry::{Failure, RESTORE_PATH, RestoreOptions, RestoreReport};
+use keyferry::{Failure, Only, RESTORE_PATH, RestoreOptions, RestoreReport};
 
 use crate::args::RestoreArgs;
 use crate::contact;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
+use crate::only;
 use crate::output::Line;
 use crate::passphrase;
 use crate::progress::Reporter;
@@ -35,6 +36,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         from: args.from.clone(),
         request_out: args.request_out.clone(),
         unlocker: passphrase::unlocker(context, &args.unlock)?,
+        only: Only::new(&args.only.patterns)?,
     };
     let restorer = contact::restorer(context, &args.contact)?;
     let reporter = Reporter::new(context, "restoring");
@@ -107,6 +109,7 @@ fn summarize(context: &Context, report: &RestoreReport, started: Instant) {
     );
     output.summarize("requests_out", report.requests_out);
     output.summarize("damage", report.damage.len());
+    only::summarize(output, report.left_out, &report.unmet);
     output.summarize("seconds", started.elapsed().as_secs_f64());
 }
 
@@ -175,6 +178,7 @@ fn tell(
             Some(file) => request_written(context, report, &licenses, file),
         }
     }
+    only::tell(output, report.left_out, &report.unmet);
     if counts.total + documents.total == 0 && report.failure.is_none() {
         output.text("the backup holds no licenses");
     }
@@ -220,6 +224,9 @@ fn request_written(context: &Context, report: &RestoreReport, licenses: &str, fi
 fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure: Failure) -> Failed {
     let (counts, documents) = (&report.counts, &report.documents);
     let (lost, total) = (counts.all_failed(), counts.total);
+    if lost + documents.all_failed() == 0 && report.damage.is_empty() && !report.unmet.is_empty() {
+        return only::unmet(failure, &report.unmet);
+    }
     let message = match (failure, &report.why) {
         (Failure::NotAllStored, _) if lost == 0 && documents.all_failed() > 0 => format!(
             "{} of {} were not restored",
@@ -276,6 +283,12 @@ fn typed(context: &Context, args: &RestoreArgs, report: &RestoreReport) -> Vec<S
         args.from
             .as_ref()
             .map(|from| format!("--from {}", words::quoted(from))),
+    );
+    command.extend(
+        args.only
+            .patterns
+            .iter()
+            .map(|pattern| format!("--only {}", words::quoted(pattern))),
     );
     let named = args
         .trust

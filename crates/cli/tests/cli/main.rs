@@ -20,6 +20,7 @@ mod place;
 mod release;
 mod repairing;
 mod revoke;
+mod selecting;
 mod showing;
 #[cfg(unix)]
 mod terminal;

@@ -46,10 +46,11 @@ fn read(
 ) -> Result<()> {
     let (operation, store, ground) = (flights.operation, flights.store, flights.ground);
     let mut waiting: BTreeMap<Thumbprint, Vec<Row>> = BTreeMap::new();
-    let mut chunks = Chunks::new(backup.records()?);
+    let mut chunks = Chunks::new(backup.records()?, &ground.picker);
     while let Some(chunk) = chunks.next_chunk() {
         operation.check_canceled()?;
         operation.progress(told.report.counts.total, total);
+        told.passed(chunk.passed, chunk.passed_documents);
         told.lost(chunk.lost, chunk.damage);
         told.lost_names(chunk.names);
         let kept = chunk.documents.keep(store, operation.now())?;

@@ -22,6 +22,7 @@ use keyferry_license::Thumbprint;
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Status;
+use crate::only::Picker;
 use crate::operation::Operation;
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
@@ -33,8 +34,10 @@ use told::Told;
 pub(crate) use answer::run as take_answers;
 pub(crate) use connect::{Services, is_not_individualized, problem};
 pub(crate) use resume::resume;
+pub(crate) use rows::Chunks;
 pub(crate) use settle::failure;
 pub use source::find as find_backup;
+pub(crate) use survey::presences;
 
 /// Restores what the backup at `path` holds.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
@@ -44,6 +47,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     let mut ground = Ground::lay(&store, backup.header(), options)?;
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     operation.check_canceled()?;
+    something_fits(&ground.picker, &survey)?;
     let mut report = backup.report();
     report.issuers_to_trust = survey.issuers_to_trust(&ground);
 
@@ -66,6 +70,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
         report.news = std::mem::take(&mut services.news);
     }
     let mut told = Told::new(report);
+    told.unmet(ground.picker.unmet());
     if !services.any_link() && !survey.needs_no_service() && !survey.is_empty() {
         // Nothing can come: the store stays untouched.
         survey.nothing_came(&services, &mut told);
@@ -103,6 +108,8 @@ pub(crate) fn plan(
     let ground = Ground::lay(&store, backup.header(), options)?;
     let mut told = Told::new(backup.report());
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
+    something_fits(&ground.picker, &survey)?;
+    told.unmet(ground.picker.unmet());
     let (_, blocked) = consent(&store, &ground, &survey, options)?;
     let waiting: Vec<Thumbprint> = blocked.iter().map(|consent| consent.thumbprint).collect();
     told.report.issuers_to_trust = survey.issuers_to_trust(&ground);
@@ -115,6 +122,17 @@ pub(crate) fn plan(
         Some((&mut told, &waiting)),
     )?;
     Ok(told.finish(&mut backup, true))
+}
+
+/// Patterns that meet nothing at all in a backup of which nothing is lost are a mistake of who gave them.
+fn something_fits(picker: &Picker, survey: &Survey) -> Result<()> {
+    if picker.is_all() || !survey.nothing_fits() {
+        return Ok(());
+    }
+    Err(Error::NothingFits {
+        patterns: picker.unmet(),
+        there: "in the backup",
+    })
 }
 
 /// Which services may be asked, and which need the person's consent first.

@@ -14,6 +14,7 @@ use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::Outcome;
 use crate::import::outcome;
+use crate::only::Picker;
 use crate::operation::Operation;
 use crate::report::{IssuerToTrust, LOST_NAMES, LostName, RestoreOptions};
 
@@ -24,6 +25,8 @@ pub(crate) struct Ground {
     services: BTreeMap<Thumbprint, (Verified<Card>, Encapsulation)>,
     returning: Option<Sealer>,
     named: Vec<Verified<Card>>,
+    /// What is wanted of the backup.
+    pub(crate) picker: Picker,
 }
 
 /// How a license may get here.
@@ -85,6 +88,7 @@ impl Ground {
             services,
             returning,
             named,
+            picker: Picker::new(&options.only, &header.issuers),
         })
     }
 
@@ -167,6 +171,8 @@ pub(crate) struct Survey {
     names: Vec<LostName>,
     documents: u64,
     broken: u64,
+    passed: u64,
+    passed_documents: u64,
     newest: Option<LicenseId>,
 }
 
@@ -181,9 +187,11 @@ impl Survey {
         mut tell: Option<(&mut Told, &[Thumbprint])>,
     ) -> Result<Self> {
         let mut survey = Self::default();
-        let mut chunks = Chunks::new(backup.records()?);
+        let mut chunks = Chunks::new(backup.records()?, &ground.picker);
         while let Some(chunk) = chunks.next_chunk() {
             operation.check_canceled()?;
+            survey.passed += chunk.passed;
+            survey.passed_documents += chunk.passed_documents;
             survey.lost += chunk.lost;
             survey.documents += chunk.documents.documents.len() as u64;
             survey.broken += chunk.broken.len() as u64;
@@ -202,6 +210,7 @@ impl Survey {
                 survey.names.extend(chunk.names.iter().take(room).cloned());
             }
             if let Some((told, _)) = &mut tell {
+                told.passed(chunk.passed, chunk.passed_documents);
                 told.lost(chunk.lost, chunk.damage);
                 told.lost_names(chunk.names);
                 let planned = chunk.documents.plan(store)?;
@@ -243,6 +252,12 @@ impl Survey {
         self.here + self.returns + asked + closed + self.lost
     }
 
+    /// Did the patterns leave everything out, as far as it can be read? None then, if something is lost: that may have
+    /// been what was wanted.
+    pub(crate) fn nothing_fits(&self) -> bool {
+        self.total() + self.documents + self.broken == 0 && self.damage.is_empty()
+    }
+
     /// The newest license that may come.
     pub(crate) fn newest(&self) -> Option<LicenseId> {
         self.newest
@@ -261,6 +276,7 @@ impl Survey {
         for (failure, count) in self.closed.values() {
             told.count(Outcome::Failed(*failure), *count, None);
         }
+        told.passed(self.passed, self.passed_documents);
         told.lost(self.lost, self.damage);
         told.lost_names(self.names);
         told.lost_documents(self.broken);

@@ -14,6 +14,8 @@ pub(crate) struct Told {
     pub(crate) report: RestoreReport,
     failures: Vec<Failure>,
     lost: u64,
+    passed: u64,
+    passed_documents: u64,
 }
 
 impl Told {
@@ -22,6 +24,8 @@ impl Told {
             report,
             failures: Vec::new(),
             lost: 0,
+            passed: 0,
+            passed_documents: 0,
         }
     }
 
@@ -71,6 +75,21 @@ impl Told {
         if !self.failures.contains(&failure) {
             self.failures.push(failure);
         }
+    }
+
+    /// Licenses and documents that the patterns leave out.
+    pub(crate) fn passed(&mut self, licenses: u64, documents: u64) {
+        self.passed += licenses;
+        self.passed_documents += documents;
+        self.report.left_out += licenses + documents;
+    }
+
+    /// Patterns that met nothing.
+    pub(crate) fn unmet(&mut self, unmet: Vec<String>) {
+        if !unmet.is_empty() {
+            self.fail(Failure::NoMatch);
+        }
+        self.report.unmet = unmet;
     }
 
     /// Licenses that can't be read.
@@ -126,14 +145,14 @@ impl Told {
             }
             return self.close();
         };
-        let missing = licenses.saturating_sub(self.report.counts.total - self.lost);
+        let missing = licenses.saturating_sub(self.passed + self.report.counts.total - self.lost);
         if was_read && missing > 0 {
             self.fail(Failure::BackupCorrupt);
             self.report
                 .damage
                 .push(format!("{missing} of {licenses} licenses can't be read"));
         }
-        let unseen = documents.saturating_sub(self.report.documents.total);
+        let unseen = documents.saturating_sub(self.passed_documents + self.report.documents.total);
         self.lost_documents(unseen);
         let unreadable = self.report.documents.all_failed();
         if unreadable > 0 {

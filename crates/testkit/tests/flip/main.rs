@@ -39,10 +39,10 @@ impl Made {
         let (computer, issued, stick) = world.backed_up(licenses);
         let options = BackupOptions {
             folder: Some(stick.clone()),
-            keep: None,
             overwrite: true,
             encryption,
             parity: Parity::None,
+            ..BackupOptions::default()
         };
         let running = computer
             .restorer(world.direct())

@@ -17,6 +17,7 @@ mod restricted;
 mod revocation;
 mod rights;
 mod secrets;
+mod selecting;
 mod slots;
 mod stopping;
 mod transcripts;
