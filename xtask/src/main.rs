@@ -4,6 +4,7 @@
 mod bench;
 mod library;
 mod needs;
+mod peers;
 mod run;
 mod soak;
 mod test;
@@ -17,6 +18,7 @@ usage: cargo xtask <chore>
   test                        install what the suites need, then check and test everything
   windows                     build for Windows and test under Wine, as the second stage of `test` does
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
+  bench --peers [LICENSES]    back up and restore the same licenses with other programs too (default 100000)
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
   soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes, --minutes
@@ -38,6 +40,11 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["windows"] => windows::windows(),
         ["bench"] => bench::bench(1_000_000),
+        ["bench", "--peers"] => peers::peers(100_000),
+        ["bench", "--peers", licenses] => match licenses.parse() {
+            Ok(licenses) => peers::peers(licenses),
+            Err(_) => return usage(&format!("not a number of licenses: {licenses}")),
+        },
         ["bench", largest] => match largest.parse() {
             Ok(largest) => bench::bench(largest),
             Err(_) => return usage(&format!("not a number of licenses: {largest}")),

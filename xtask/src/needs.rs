@@ -182,6 +182,39 @@ const WINE: Need = Need {
     ..DEBIAN_CARGO
 };
 
+const PEERS: &str = "a measurement beside other programs";
+
+const RESTIC: Need = Need {
+    name: "restic",
+    probe: "restic version",
+    source: Source::Package("restic"),
+    what_for: PEERS,
+};
+
+const BORG: Need = Need {
+    name: "borg",
+    probe: "borg --version",
+    source: Source::Package("borgbackup"),
+    what_for: PEERS,
+};
+
+const ZSTD: Need = Need {
+    name: "zstd",
+    probe: "zstd --version",
+    source: Source::Package("zstd"),
+    what_for: PEERS,
+};
+
+const TIME: Need = Need {
+    name: "GNU time",
+    probe: "/usr/bin/time --version",
+    source: Source::Package("time"),
+    what_for: PEERS,
+};
+
+/// Everything that `cargo xtask bench --peers` needs.
+pub const FOR_PEERS: &[Need] = &[RESTIC, BORG, ZSTD, TIME, AGE];
+
 /// Everything that `cargo xtask windows` needs, the second stage.
 pub const FOR_WINDOWS: &[Need] = &[DEBIAN_CARGO, DEBIAN_RUST, RUST_SOURCES, MINGW_64, WINE];
 
