@@ -105,7 +105,7 @@ const VALGRIND: Need = Need {
     what_for: "memory that programs in C++ lose by the library",
 };
 
-const STRACE: Need = Need {
+pub const STRACE: Need = Need {
     name: "strace",
     probe: "strace --version",
     source: Source::Package("strace"),

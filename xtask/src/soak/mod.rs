@@ -6,6 +6,7 @@ mod fuzz;
 mod kill;
 mod sanitizers;
 mod survive;
+mod syscalls;
 
 use anyhow::{Result, bail};
 
@@ -17,6 +18,7 @@ pub enum Mode {
     Kill(kill::Options),
     Sanitizers,
     Survive,
+    Syscalls,
 }
 
 pub fn parse(words: &[&str]) -> Result<Mode> {
@@ -26,8 +28,11 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
         ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
         ["sanitizers"] => Ok(Mode::Sanitizers),
         ["survive"] => Ok(Mode::Survive),
-        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers, survive"),
-        [other, ..] => bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers, survive"),
+        ["syscalls"] => Ok(Mode::Syscalls),
+        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers, survive, syscalls"),
+        [other, ..] => {
+            bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers, survive, syscalls")
+        }
     }
 }
 
@@ -39,5 +44,6 @@ pub fn soak(mode: &Mode) -> Result<bool> {
         Mode::Kill(options) => kill::kill(options),
         Mode::Sanitizers => sanitizers::sanitizers(),
         Mode::Survive => survive::survive(),
+        Mode::Syscalls => syscalls::syscalls(),
     }
 }

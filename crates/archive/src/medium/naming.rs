@@ -76,17 +76,19 @@ impl Publishing<'_> {
             self.clear_previous()?;
         }
         let linked = self.steps.0.link(&self.current, &self.previous).is_ok();
+        let mut renamed = false;
         let replaced = self.steps.run(NAME, |medium| {
             if !linked {
                 medium.rename(&self.current, &self.previous)?;
                 medium.sync_folder()?;
             }
             medium.rename(&self.temporary, &self.current)?;
+            renamed = true;
             medium.sync_folder()
         });
         if let Err(error) = replaced {
             // The first error is the one to tell.
-            let _ = self.set_right(linked);
+            let _ = self.set_right(linked, renamed);
             return Err(error);
         }
         file.named = true;
@@ -95,14 +97,18 @@ impl Publishing<'_> {
 
     /// Gives the old backup its name again. Where there are links the rename replaces, or does nothing as long as
     /// both names are one file; elsewhere nothing is ever renamed over another.
-    fn set_right(&self, linked: bool) -> io::Result<()> {
+    fn set_right(&self, linked: bool, renamed: bool) -> io::Result<()> {
         if !linked && self.steps.0.exists(&self.current)? {
             if !self.steps.0.exists(&self.previous)? {
                 return Ok(());
             }
             self.steps.0.rename(&self.current, &self.temporary)?;
         }
-        self.steps.0.rename(&self.previous, &self.current)?;
+        match self.steps.0.rename(&self.previous, &self.current) {
+            // Where nothing is renamed any more, the old backup still has its name, and this is the second one.
+            Err(_) if linked && !renamed => {}
+            done => done?,
+        }
         if self.steps.0.exists(&self.previous)? {
             self.steps.0.remove(&self.previous)?;
         }
