@@ -29,7 +29,7 @@ fn main() -> Result<ExitCode, Failure> {
             .iter()
             .map(|one| (one.grant.clone(), one.key.clone()))
             .collect();
-        let mut sealed = LicenseFile::seal(issuer, &service, &card, NOW, &pairs)?;
+        let mut sealed = LicenseFile::seal(issuer, service, &card, NOW, &pairs)?;
         for (place, item) in std::mem::take(&mut sealed.items).into_iter().enumerate() {
             let name = number * LICENSES_IN_A_BLOCK + place;
             let folder = files.join(format!("{:03}", name / IN_A_FOLDER));
