@@ -79,6 +79,8 @@ pub enum Command {
     Authorize(AuthorizeArgs),
     /// List this computer's licenses and license documents, or the backups in a folder
     List(ListArgs),
+    /// List the removable volumes, the room on them, and the last backup there
+    Drives,
     /// Take licenses from .license files, and license documents of other systems
     Import(ImportArgs),
     /// Write license documents of other systems back into files

@@ -4,6 +4,7 @@ mod authorize;
 mod backup;
 mod completions;
 mod computer;
+mod drives;
 mod export;
 mod import;
 mod issuer;
@@ -32,6 +33,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Restore(args) => restore::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
         Command::Repair(args) => repair::run(context, &args),
+        Command::Drives => drives::run(context),
         Command::Authorize(args) => authorize::run(context, &args),
         Command::List(args) => list::run(context, &args),
         Command::Import(args) => import::run(context, &args),

@@ -94,14 +94,21 @@ impl Context {
         !self.output.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Asks on the terminal; anything but y and yes is a no. The caller has made sure that it can ask.
-    pub fn ask(&self, question: &str) -> Result<bool> {
+    /// Asks on the terminal for a line of text. The caller has made sure that it can ask.
+    pub fn ask_text(&self, question: &str) -> Result<String> {
+        self.output.flush();
         let mut stderr = io::stderr().lock();
         let mut answer = String::new();
-        let asked = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        let asked = write!(stderr, "{question} ").and_then(|()| stderr.flush());
         asked
             .and_then(|()| io::stdin().read_line(&mut answer))
             .map_err(|e| Failed::other(format!("can't ask on the terminal: {}", crate::failed::plain(&e))))?;
+        Ok(answer)
+    }
+
+    /// Asks on the terminal; anything but y and yes is a no. The caller has made sure that it can ask.
+    pub fn ask(&self, question: &str) -> Result<bool> {
+        let answer = self.ask_text(&format!("{question} [y/N]"))?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 }

@@ -42,6 +42,8 @@ events! {
     ConsentNeeded = "consent-needed";
     /// A whole document as text.
     Document = "document";
+    /// A removable volume.
+    Drive = "drive";
     /// A line within a request, a receipt or a revocation list.
     Entry = "entry";
     /// What failed.

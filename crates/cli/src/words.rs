@@ -100,6 +100,22 @@ pub fn span(seconds: u64) -> String {
     )
 }
 
+/// How long ago a time was, in its largest unit.
+pub fn age(now: u64, then: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (365 * 86_400, "year"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+    ];
+    let seconds = now.saturating_sub(then);
+    let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
+    unit.map_or_else(
+        || "just now".into(),
+        |(length, name)| format!("{} ago", count(seconds / length, name)),
+    )
+}
+
 /// A right as `--right` takes it.
 pub fn right(right: &Right) -> String {
     let limits = limits(&right.limits);
@@ -167,6 +183,10 @@ mod tests {
         assert_eq!(size(512), "512 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(3 << 30), "3.0 GiB");
+        assert_eq!(age(100, 41), "just now");
+        assert_eq!(age(4_000_000, 4_000_000 - 7_200), "2 hours ago");
+        assert_eq!(age(4_000_000, 4_000_000 - 86_400), "1 day ago");
+        assert_eq!(age(1, 2), "just now");
         assert_eq!(span(30 * 86_400), "30d");
         assert_eq!(span(61), "61s");
     }

@@ -199,6 +199,12 @@ pub enum Error {
         /// What was named.
         thumbprint: keyferry_license::Thumbprint,
     },
+    /// The system doesn't say what is mounted.
+    #[error("the volumes of this computer can't be listed: {why}")]
+    NoVolumes {
+        /// What it says instead.
+        why: String,
+    },
     /// No thread could be started.
     #[error("no thread could be started: {0}")]
     NoThread(std::io::Error),
@@ -221,7 +227,7 @@ impl Error {
             Error::OtherService { .. } => Failure::OtherService,
             Error::Problem { code, .. } => of_problem(*code),
             Error::ListNotTaken { code, .. } => of_list_problem(*code),
-            Error::NotHere { .. } => Failure::Other,
+            Error::NotHere { .. } | Error::NoVolumes { .. } => Failure::Other,
             Error::Link { failure, .. } => *failure,
             Error::UnknownIssuer { .. } | Error::NoHome | Error::BadPattern { .. } => {
                 Failure::InvalidArgument

@@ -22,6 +22,7 @@ mod clock;
 mod code;
 mod contact;
 mod documents;
+mod drives;
 mod error;
 mod events;
 mod home;
@@ -50,6 +51,7 @@ pub use authorize::{Carried, authorize};
 pub use clock::{Clock, SystemClock};
 pub use code::{Failure, HResult};
 pub use contact::News;
+pub use drives::{Drive, LastBackup, Volume, drives, volume_of, volumes};
 pub use error::{Error, Result};
 pub use events::{
     DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status,

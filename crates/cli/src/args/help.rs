@@ -12,7 +12,15 @@ const WIDTH: usize = 100;
 const GROUPS: &[(&str, &[&str])] = &[
     (
         "Move",
-        &["backup", "restore", "verify", "repair", "list", "authorize"],
+        &[
+            "backup",
+            "restore",
+            "verify",
+            "repair",
+            "list",
+            "drives",
+            "authorize",
+        ],
     ),
     (
         "Mine",

@@ -7,6 +7,7 @@ use std::time::Instant;
 use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure, Only};
 
 use crate::args::BackupArgs;
+use crate::commands::drives;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::only;
@@ -17,12 +18,12 @@ use crate::words;
 
 /// Makes the backup, or says what it would hold.
 pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
-    let Some(folder) = &args.dir else {
-        return Err(keyferry::Error::NoPath {
-            property: BACKUP_PATH,
-        }
-        .into());
+    let folder = match &args.dir {
+        Some(folder) => folder.clone(),
+        None if context.can_ask() => drives::asked(context)?,
+        None => return Err(no_folder()),
     };
+    let folder = folder.as_path();
     let encryption = match (args.dry_run, passphrase::encryption(context, &args.encrypt)?) {
         (_, Some(encryption)) => encryption,
         (true, None) => Encryption::None,
@@ -38,7 +39,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         }
     };
     let options = BackupOptions {
-        folder: Some(folder.clone()),
+        folder: Some(folder.to_owned()),
         overwrite: args.overwrite,
         keep: args.keep,
         encryption,
@@ -69,6 +70,12 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         }
         Some(failure) => Err(damaged(&report, failure)),
     }
+}
+
+fn no_folder() -> Failed {
+    let property = BACKUP_PATH;
+    Failed::from(keyferry::Error::NoPath { property })
+        .hint("`keyferry drives` lists the removable volumes that are there")
 }
 
 fn damaged(report: &BackupReport, failure: Failure) -> Failed {

@@ -12,7 +12,7 @@ use crate::place::{Lines, Place, Ran, SCHEMA, Served, text};
 const IDENTITY: &str = "0123456789abcdef0123456789abcdef";
 
 /// Runs the program in namespaces of its own: `flags` for unshare, `prepare` for the shell in them.
-fn unshared(place: &Place, flags: &[&str], prepare: &str, args: &[&str]) -> Ran {
+pub fn unshared(place: &Place, flags: &[&str], prepare: &str, args: &[&str]) -> Ran {
     let script = format!("set -e; {prepare}; exec \"$0\" \"$@\"");
     let mut command = below(flags, &script);
     command.arg(env!("CARGO_BIN_EXE_keyferry")).args(args);
@@ -25,7 +25,7 @@ fn unshared(place: &Place, flags: &[&str], prepare: &str, args: &[&str]) -> Ran 
 }
 
 /// The shell in namespaces of its own, with root's rights in them.
-fn below(flags: &[&str], script: &str) -> Command {
+pub fn below(flags: &[&str], script: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user"]).args(flags);
     command.args(["bash", "-c", script]);
@@ -33,7 +33,7 @@ fn below(flags: &[&str], script: &str) -> Command {
 }
 
 /// Is this permitted here? Where it isn't, the work is noted as left out.
-fn is_permitted(what: &str, flags: &[&str], prepare: &str) -> bool {
+pub fn is_permitted(what: &str, flags: &[&str], prepare: &str) -> bool {
     let tried = below(flags, prepare).output();
     let permitted = tried.as_ref().is_ok_and(|tried| tried.status.success());
     if !permitted {
@@ -43,7 +43,7 @@ fn is_permitted(what: &str, flags: &[&str], prepare: &str) -> bool {
     permitted
 }
 
-const MOUNTS: [&str; 3] = ["--mount", "--propagation", "private"];
+pub const MOUNTS: [&str; 3] = ["--mount", "--propagation", "private"];
 
 fn on_machine(place: &Place, identity: &str, args: &[&str]) -> Ran {
     fs::write(place.path("identity"), format!("{identity}\n")).expect("a file");

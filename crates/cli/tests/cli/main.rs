@@ -17,6 +17,7 @@ mod lines;
 mod listing;
 mod manual;
 mod place;
+mod plugged;
 mod release;
 mod repairing;
 mod revoke;

@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use crate::place::{Place, SCHEMA};
 
 /// Runs it on a terminal on which this is typed; the answer is what stands there at the end, and the exit code.
-fn on_terminal(mut command: Command, typed: &str) -> (String, i32) {
+pub fn on_terminal(mut command: Command, typed: &str) -> (String, i32) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
     grantpt(&master).expect("granted");
     unlockpt(&master).expect("unlocked");
@@ -86,9 +86,9 @@ fn a_terminal_shows_a_key_only_when_asked() {
 #[test]
 fn no_color_is_respected() {
     let place = Place::new();
-    let (shown, _) = on_terminal(place.command(&["backup"]), "");
+    let (shown, _) = on_terminal(place.command(&["restore"]), "");
     assert!(shown.contains("\x1b[1;31merror:"), "{shown:?}");
-    let mut command = place.command(&["backup"]);
+    let mut command = place.command(&["restore"]);
     command.env("NO_COLOR", "1");
     let (shown, _) = on_terminal(command, "");
     assert!(
