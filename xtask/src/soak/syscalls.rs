@@ -1,6 +1,6 @@
-//! `cargo xtask soak syscalls`: `kill -9` at every system call of a backup, a repair, an import and a restore, and each of
-//! their writes, syncs and renames failing with every error, of which `cargo xtask test` takes a part. What is checked stands in
-//! `crates/cli/tests/syscalls`.
+//! `cargo xtask soak syscalls`: `kill -9` at every system call of a backup, a repair, an import and a restore; each of
+//! their writes, syncs and renames failing with every error; and power cuts while the store is written. `cargo xtask test` takes
+//! a part of it. What is checked stands in `crates/cli/tests/syscalls`.
 
 use anyhow::{Result, bail};
 

@@ -24,6 +24,8 @@ pub enum Work {
     Import,
     /// Into a computer whose store is gone.
     Restore,
+    /// Of rights that open once.
+    Use,
 }
 
 /// Everything of one row of trials.
@@ -32,7 +34,7 @@ pub struct Scene {
     work: Work,
     name: String,
     /// Key IDs of those that open once.
-    counted: Vec<String>,
+    pub counted: Vec<String>,
     /// The backup before the work, as bytes.
     pub before: Vec<u8>,
 }
@@ -68,7 +70,10 @@ impl Scene {
             return;
         }
         self.place.done(&["--home", "a", "import", "all.license"]);
-        if self.work == Work::First {
+        if self.work == Work::Use {
+            self.place.done(&["--home", "a", "import", "counted.license"]);
+        }
+        if matches!(self.work, Work::First | Work::Use) {
             return;
         }
         self.place
@@ -106,6 +111,7 @@ impl Scene {
             Work::Repair => &["--home", &home, "repair", &stick],
             Work::Import => &["--home", &home, "import", "all.license", "counted.license"],
             Work::Restore => &["--home", &home, "restore", &stick],
+            Work::Use => &["--home", &home, "use", "-"],
         };
         words.iter().map(|word| (*word).to_owned()).collect()
     }
@@ -121,8 +127,13 @@ impl Scene {
     pub fn at_home(&self) -> Vec<PathBuf> {
         let home = self.place.path("a");
         let names = ["computer.key", "computer.new", "computer.lock", "operation.lock"];
-        let store = ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"];
-        let files: Vec<_> = names.iter().chain(&store).map(|name| home.join(name)).collect();
+        let store = ["", "-wal", "-shm", "-journal"].map(|end| format!("store.sqlite{end}"));
+        let files: Vec<_> = names
+            .map(str::to_owned)
+            .iter()
+            .chain(&store)
+            .map(|name| home.join(name))
+            .collect();
         [home].into_iter().chain(files).collect()
     }
 
@@ -146,12 +157,32 @@ impl Scene {
                 assert!(matches!(verified.exit, 0 | 3), "{when}: {:?}", verified.all);
                 assert_eq!(verified.summary()["good"], LICENSES, "{when}");
             }
-            Work::Import | Work::Restore => {}
+            Work::Import | Work::Restore | Work::Use => {}
         }
+        let held = self.held(when);
+        assert!(held <= LICENSES + COUNTED, "{when}: {held} licenses");
+    }
+
+    /// The store opens; how many licenses it holds.
+    pub fn held(&self, when: &str) -> usize {
         let listed = self.finish(&["--home", "a", "list"], when);
-        let held = listed.summary()["licenses"].as_u64().expect("a number") as usize;
-        let most = LICENSES + COUNTED;
-        assert!(held <= most, "{when}: {held} licenses");
+        listed.summary()["licenses"].as_u64().expect("a number") as usize
+    }
+
+    /// How many it holds when everything is done.
+    pub fn all(&self) -> usize {
+        let counted = matches!(self.work, Work::Import | Work::Use);
+        LICENSES + if counted { COUNTED } else { 0 }
+    }
+
+    /// Uses what opens once; the keys, empty where there is none any more.
+    pub fn uses(&self, when: &str) -> Vec<String> {
+        let ids = self.counted.join("\n");
+        let used = self.place.run_with(&["--home", "a", "use", "-"], ids.as_bytes());
+        assert!(matches!(used.exit, 0 | 3 | 7), "{when}: {}", used.stderr);
+        let keys: Vec<String> = used.stdout.lines().map(str::to_owned).collect();
+        assert_eq!(keys.len(), self.counted.len(), "{when}: {}", used.stderr);
+        keys
     }
 
     /// The next run does the work, with no help, and leaves nothing over.
@@ -211,17 +242,10 @@ impl Scene {
 
     /// All are there, and what opens once opens once.
     fn holds(&self, when: &str) {
-        let import = self.work == Work::Import;
-        let all = LICENSES + if import { COUNTED } else { 0 };
-        let listed = self.finish(&["--home", "a", "list"], when);
-        assert_eq!(listed.summary()["licenses"], all, "{when}");
-        if !import {
-            return;
-        }
-        let ids = self.counted.join("\n");
-        for exit in [0, 7] {
-            let used = self.place.run_with(&["--home", "a", "use", "-"], ids.as_bytes());
-            assert_eq!(used.exit, exit, "{when}: {}", used.stderr);
+        assert_eq!(self.held(when), self.all(), "{when}");
+        if self.work == Work::Import {
+            assert!(self.uses(when).iter().all(|key| !key.is_empty()), "{when}");
+            assert!(self.uses(when).iter().all(String::is_empty), "{when}");
         }
     }
 
