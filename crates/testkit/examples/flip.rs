@@ -174,8 +174,8 @@ impl Large<'_> {
     }
 }
 
-/// Random bytes of a large backup, plain and encrypted. Verification sees all of them, a restore as many as there is time
-/// for.
+/// Random bytes of a large backup, plain and encrypted. Verification sees all of them, so does a restore of a selection; a
+/// restore of everything as many as there is time for.
 fn large(asked: &Asked) -> usize {
     let made = made(asked.licenses);
     let mut dice = seed();
@@ -204,23 +204,29 @@ fn large(asked: &Asked) -> usize {
         .zip(made.backups())
         .map(|(large, (name, file, unlock))| {
             let restoring = made.restoring(file, unlock);
+            let selection = format!("  restore a selection, {name}");
+            let selected = each(&selection, &large.places, None, |at| {
+                restoring.check_selection(&large.flips, at, MASKS[0](at), next(&mut dice))
+            });
             let until = Instant::now() + time;
-            each(&format!("  restore, {name}"), &large.places, Some(until), |at| {
+            let all = each(&format!("  restore, {name}"), &large.places, Some(until), |at| {
                 restoring.check_promise(&large.flips, at, MASKS[0](at))
-            })
+            });
+            selected + all
         });
     verified + restored.sum::<usize>()
 }
 
 fn random_places(dice: &mut u64, count: usize, end: usize) -> Vec<usize> {
-    let place = |_| {
-        // xorshift64*
-        *dice ^= *dice >> 12;
-        *dice ^= *dice << 25;
-        *dice ^= *dice >> 27;
-        (dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
-    };
-    (0..count).map(place).collect()
+    (0..count).map(|_| next(dice) as usize % end).collect()
+}
+
+/// xorshift64*.
+fn next(dice: &mut u64) -> u64 {
+    *dice ^= *dice >> 12;
+    *dice ^= *dice << 25;
+    *dice ^= *dice >> 27;
+    dice.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
 }
 
 /// From the clock, so that each run takes other bytes.

@@ -1,6 +1,8 @@
 //! Damaged copies of a backup, and what has to be said of each: by the verification, byte by byte, and by what a restore
 //! puts into a store.
 
+mod selection;
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
@@ -281,20 +283,25 @@ impl<'w> Restoring<'w> {
     /// Restores a copy; says how that ended, what was told, and how many licenses came. Each is the one that was issued, to
     /// the byte, and opens with its own key; else this panics. The store is empty again afterwards.
     pub fn restore(&self, bytes: &[u8]) -> (u8, String, usize) {
-        std::fs::write(&self.file, bytes).expect("written");
         let options = RestoreOptions {
             unlocker: Unlocker::with(self.unlock.clone()),
             ..self.world.refused(&self.file)
         };
+        self.restore_as(bytes, options, self.issued)
+    }
+
+    /// The same as these options say; nothing but these licenses may come.
+    fn restore_as(&self, bytes: &[u8], options: RestoreOptions, issued: &[Issued]) -> (u8, String, usize) {
+        std::fs::write(&self.file, bytes).expect("written");
         let ended = self.computer.restore(options, self.world.direct());
         let told = match &ended.result {
             Ok(report) => report.damage.join("\n"),
             Err(error) => error.to_string(),
         };
-        (ended.exit_code(), told, self.came())
+        (ended.exit_code(), told, self.came(issued))
     }
 
-    fn came(&self) -> usize {
+    fn came(&self, issued: &[Issued]) -> usize {
         let store = self.computer.store();
         let mut came = 0;
         let snapshot = store.snapshot().expect("a snapshot");
@@ -312,7 +319,7 @@ impl<'w> Restoring<'w> {
         each.expect("licenses can be read");
         drop((snapshot, store));
         if came > 0 {
-            assert_eq!(self.computer.opens(self.issued), came, "what came opens");
+            assert_eq!(self.computer.opens(issued), came, "what came opens");
             self.computer.lose_store();
         }
         came

@@ -13,7 +13,7 @@ pub struct Options {
     licenses: u32,
     /// Random bytes of it.
     bytes: u32,
-    /// How long copies of it are restored.
+    /// How long copies of it are restored as a whole; a selection of each is restored however long that takes.
     minutes: u32,
 }
 

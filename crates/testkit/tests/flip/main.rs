@@ -121,6 +121,25 @@ fn a_damaged_encrypted_backup_restores_nothing_wrong() {
     Made::encrypted(LICENSES).restore_some_bytes();
 }
 
+/// Of several frames, so that a selection may come whole while something else is lost.
+#[test]
+fn a_selection_of_a_damaged_backup_is_as_right_as_all_of_it() {
+    for made in [Made::plain(2500), Made::encrypted(2500)] {
+        let restoring = made.restoring();
+        let size = made.flips.whole.len();
+        let wrong: Vec<String> = (1..30)
+            .map(|n| n * (size - 1) / 30)
+            .chain([0, size - 1])
+            .filter_map(|at| {
+                restoring
+                    .check_selection(&made.flips, at, bit(at), at as u64 * 7)
+                    .err()
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
 #[test]
 fn the_parts_are_those_of_the_specification() {
     let names = |made: &Made| {
