@@ -17,6 +17,8 @@ pub trait Events: Send + Sync {
     /// What became of a license that the operation is not about: while it was in contact with a service, its issuer's
     /// revocation was obeyed, or a slot that was given back earlier became free.
     fn beside(&self, _outcome: &LicenseOutcome) {}
+    /// In a rehearsal: what would become of one license, on this computer or (`as_new`) on one that holds none.
+    fn rehearsed(&self, _as_new: bool, _outcome: &LicenseOutcome) {}
     /// What became of one license document.
     fn document(&self, _document: &DocumentOutcome) {}
 }

@@ -35,6 +35,7 @@ mod patience;
 mod properties;
 mod receipts;
 mod regular;
+mod rehearse;
 mod release;
 mod repair;
 mod replacing;
@@ -64,11 +65,12 @@ pub use patience::Patience;
 pub use properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
 pub use receipts::{KeptReceipt, receipts};
 pub use regular::open_regular;
+pub use rehearse::{RehearsalOptions, RehearsalReport};
 pub use repair::{RepairOptions, RepairReport, repair};
 pub use report::{
     BackupOptions, BackupReport, ConsentNeeded, Counts, DocumentsReport, ImportReport, IssuerToTrust,
     LostName, RefusalPage, ReleaseOptions, ReleaseReport, RestoreOptions, RestoreReport, Selection, Skipped,
-    SkippedFile,
+    SkippedFile, Unasked,
 };
 pub use restore::find_backup;
 pub use revocation::post_revocations;

@@ -17,12 +17,13 @@ use crate::http::HttpTransport;
 use crate::operation::Operation;
 use crate::patience::Patience;
 use crate::properties::{BACKUP_PATH, Properties, RESTORE_PATH, UnknownProperty};
+use crate::rehearse::{RehearsalOptions, RehearsalReport};
 use crate::report::{
     BackupOptions, BackupReport, DocumentsReport, ImportReport, ReleaseOptions, ReleaseReport,
     RestoreOptions, RestoreReport,
 };
 use crate::transport::Transport;
-use crate::{backup, documents, import, release, restore};
+use crate::{backup, documents, import, rehearse, release, restore};
 
 /// The backup restorer object. Clones are the same object.
 #[derive(Clone)]
@@ -194,10 +195,24 @@ impl Restorer {
         )
     }
 
-    /// What a restore would do, as far as this computer can tell without a service. Nothing is written or sent.
+    /// What a restore would do. Services that know this computer are asked for their plans, which spend nothing; what they
+    /// did not say stands in the report. Nothing is written here.
     pub fn plan_restore(&self, options: &RestoreOptions, events: Arc<dyn Events>) -> Result<RestoreReport> {
         let path = self.path(RESTORE_PATH, options.path.as_deref())?;
         restore::plan(&self.operation(&*events, &AtomicBool::new(false)), &path, options)
+    }
+
+    /// All that a restore does up to the spending of a slot, as this computer after it lost its store and as one that holds
+    /// none: for each license, the answer of the service that will be asked. What this computer's return key opens is put
+    /// into a store that is thrown away. If everything would come, that is recorded as the time when the backup was last
+    /// proven restorable. `canceled` is looked at between batches.
+    pub fn rehearse(
+        &self,
+        options: &RehearsalOptions,
+        events: &dyn Events,
+        canceled: &AtomicBool,
+    ) -> Result<RehearsalReport> {
+        rehearse::run(&self.operation(events, canceled), options)
     }
 
     /// Takes licenses that were issued to this computer from `.license` files; `trust` accepts their issuers.

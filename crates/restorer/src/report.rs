@@ -157,6 +157,19 @@ pub struct ConsentNeeded {
     pub licenses: u64,
 }
 
+/// A service that a plan could not ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unasked {
+    /// What it calls itself, safe to show.
+    pub name: String,
+    /// Its root.
+    pub thumbprint: Thumbprint,
+    /// What kind of failure kept it silent.
+    pub failure: Failure,
+    /// The same in words.
+    pub why: String,
+}
+
 /// A page that explains refusals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalPage {
@@ -199,6 +212,8 @@ pub struct RestoreReport {
     pub repairable: bool,
     /// What contacts with services brought beside the restore.
     pub news: News,
+    /// Of a plan: services that could not be asked.
+    pub unasked: Vec<Unasked>,
     /// Licenses and documents of the backup that the patterns left out.
     pub left_out: u64,
     /// Patterns that met nothing, safe to show.

@@ -325,7 +325,11 @@ impl Services {
 }
 
 /// Fetches the service's card and checks that it is the service that the grants name.
-fn newest_card(operation: &Operation<'_>, base: &str, root: &Thumbprint) -> Result<Verified<Card>> {
+pub(crate) fn newest_card(
+    operation: &Operation<'_>,
+    base: &str,
+    root: &Thumbprint,
+) -> Result<Verified<Card>> {
     let bytes = operation.fetch_card(base)?;
     let bytes = if bytes.starts_with(b"-----") {
         armor::single(armor::CARD, &bytes)?

@@ -97,7 +97,7 @@ fn read(
 
 /// Licenses that this computer itself sealed for its return: no service is asked. The seal opens for the grant alone
 /// that was verified when it was made.
-fn take_back(
+pub(crate) fn take_back(
     operation: &Operation<'_>,
     store: &Store,
     ground: &Ground,

@@ -2,6 +2,7 @@
 //! the service -> verify receipts and keys -> store, one transaction a batch -> end.
 
 mod answer;
+mod asking;
 mod batch;
 mod connect;
 mod execute;
@@ -28,16 +29,19 @@ use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
 use connect::Link;
 use outgoing::Outgoing;
-use survey::{Ground, Survey};
-use told::Told;
+use survey::Telling;
 
 pub(crate) use answer::run as take_answers;
-pub(crate) use connect::{Services, is_not_individualized, problem};
+pub(crate) use asking::{Asking, Silence, ask_plan};
+pub(crate) use connect::{Services, is_not_individualized, newest_card, problem};
+pub(crate) use execute::take_back;
 pub(crate) use resume::resume;
-pub(crate) use rows::Chunks;
+pub(crate) use rows::{Chunks, Row};
 pub(crate) use settle::failure;
 pub use source::find as find_backup;
-pub(crate) use survey::presences;
+pub(crate) use source::{Backup, open};
+pub(crate) use survey::{Ground, Survey, Way, presences};
+pub(crate) use told::Told;
 
 /// Restores what the backup at `path` holds.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
@@ -97,7 +101,7 @@ pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptio
     Ok(told.finish(&mut backup, true))
 }
 
-/// What a restore would do, without a service's word.
+/// What a restore would do. Services that know this computer are asked, and write nothing.
 pub(crate) fn plan(
     operation: &Operation<'_>,
     path: &Path,
@@ -110,17 +114,18 @@ pub(crate) fn plan(
     let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     something_fits(&ground.picker, &survey)?;
     told.unmet(ground.picker.unmet());
-    let (_, blocked) = consent(&store, &ground, &survey, options)?;
+    let (ask, blocked) = consent(&store, &ground, &survey, options)?;
     let waiting: Vec<Thumbprint> = blocked.iter().map(|consent| consent.thumbprint).collect();
     told.report.issuers_to_trust = survey.issuers_to_trust(&ground);
     told.report.consents_needed = blocked;
-    Survey::take(
-        operation,
-        &store,
-        &ground,
-        &mut backup,
-        Some((&mut told, &waiting)),
-    )?;
+    let mut asking = Asking::connect(operation, &store, &ground, &ask, false)?;
+    let telling = Telling {
+        told: &mut told,
+        waiting: &waiting,
+        asking: &mut asking,
+    };
+    Survey::take(operation, &store, &ground, &mut backup, Some(telling))?;
+    told.report.unasked = asking.unasked();
     Ok(told.finish(&mut backup, true))
 }
 
@@ -136,7 +141,7 @@ fn something_fits(picker: &Picker, survey: &Survey) -> Result<()> {
 }
 
 /// Which services may be asked, and which need the person's consent first.
-fn consent(
+pub(crate) fn consent(
     store: &keyferry_store::Store,
     ground: &Ground,
     survey: &Survey,

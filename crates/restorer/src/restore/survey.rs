@@ -6,6 +6,7 @@ use keyferry_archive::Header;
 use keyferry_license::{Card, Encapsulation, Grant, LicenseId, Sealer, Thumbprint, Verified};
 use keyferry_store::{Presence, Store};
 
+use super::asking::{Asking, ask_plan};
 use super::connect::Services;
 use super::rows::{Chunks, Row};
 use super::source::Backup;
@@ -105,6 +106,11 @@ impl Ground {
         Ok(())
     }
 
+    /// As on a computer that did not make the backup.
+    pub(crate) fn forget_return_key(&mut self) {
+        self.returning = None;
+    }
+
     /// Newer cards of issuers came with a contact.
     pub(crate) fn renew_issuers(&mut self, store: &Store) -> Result<()> {
         for (root, card) in &mut self.issuers {
@@ -177,14 +183,13 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Reads the backup once, a chunk at a time. With `tell`, each license's outcome is told as a plan; licenses of
-    /// the listed services wait for consent.
+    /// Reads the backup once, a chunk at a time. With `tell`, each license's outcome is told as a plan.
     pub(crate) fn take(
         operation: &Operation<'_>,
         store: &Store,
         ground: &Ground,
         backup: &mut Backup,
-        mut tell: Option<(&mut Told, &[Thumbprint])>,
+        mut tell: Option<Telling<'_, '_>>,
     ) -> Result<Self> {
         let mut survey = Self::default();
         let mut chunks = Chunks::new(backup.records()?, &ground.picker);
@@ -196,11 +201,24 @@ impl Survey {
             survey.documents += chunk.documents.documents.len() as u64;
             survey.broken += chunk.broken.len() as u64;
             let presences = presences(store, &chunk.rows)?;
-            for (row, presence) in chunk.rows.iter().zip(presences) {
-                let way = ground.way(row, presence);
+            let mut asked: BTreeMap<Thumbprint, Vec<Row>> = BTreeMap::new();
+            for (row, presence) in chunk.rows.into_iter().zip(presences) {
+                let way = ground.way(&row, presence);
                 survey.count(row.grant.claim(), way);
-                if let Some((told, waiting)) = &mut tell {
-                    told.say(operation, outcome(row.grant.claim(), planned(way, waiting), None));
+                match (&mut tell, way) {
+                    (Some(tell), Way::Service(service)) if !tell.waiting.contains(&service) => {
+                        asked.entry(service).or_default().push(row);
+                    }
+                    (Some(tell), way) => {
+                        tell.told
+                            .say(operation, outcome(row.grant.claim(), planned(way), None));
+                    }
+                    (None, _) => {}
+                }
+            }
+            if let Some(tell) = &mut tell {
+                for (service, rows) in asked {
+                    ask_plan(operation, ground, tell.asking, &service, rows, tell.told)?;
                 }
             }
             if tell.is_none() {
@@ -209,7 +227,7 @@ impl Survey {
                 let room = LOST_NAMES.saturating_sub(survey.names.len());
                 survey.names.extend(chunk.names.iter().take(room).cloned());
             }
-            if let Some((told, _)) = &mut tell {
+            if let Some(Telling { told, .. }) = &mut tell {
                 told.passed(chunk.passed, chunk.passed_documents);
                 told.lost(chunk.lost, chunk.damage);
                 told.lost_names(chunk.names);
@@ -297,19 +315,23 @@ impl Survey {
     }
 }
 
+/// Where a plan is told: to whom, which services wait for consent, and who asks the others.
+pub(crate) struct Telling<'t, 'a> {
+    pub(crate) told: &'t mut Told,
+    pub(crate) waiting: &'t [Thumbprint],
+    pub(crate) asking: &'t mut Asking<'a>,
+}
+
 /// What the store knows of these licenses.
 pub(crate) fn presences(store: &Store, rows: &[Row]) -> Result<Vec<Presence>> {
     Ok(store.presence_of(rows.iter().map(|row| row.grant.claim()))?)
 }
 
-fn planned(way: Way, waiting: &[Thumbprint]) -> Outcome {
+fn planned(way: Way) -> Outcome {
     match way {
         Way::Here => Outcome::AlreadyHere,
         Way::Return => Outcome::Restored { slot: None },
-        Way::Service(service) if waiting.contains(&service) => {
-            Outcome::Failed(Failure::NeedsIndividualization)
-        }
-        Way::Service(_) => Outcome::AsksService,
+        Way::Service(_) => Outcome::Failed(Failure::NeedsIndividualization),
         Way::Closed(failure) => Outcome::Failed(failure),
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Told {
     lost: u64,
     passed: u64,
     passed_documents: u64,
+    strict: bool,
 }
 
 impl Told {
@@ -26,7 +27,20 @@ impl Told {
             lost: 0,
             passed: 0,
             passed_documents: 0,
+            strict: false,
         }
+    }
+
+    /// One in which whatever fails is a failure of the whole, though other things came.
+    pub(crate) fn strict(report: RestoreReport) -> Self {
+        Self {
+            strict: true,
+            ..Self::new(report)
+        }
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// One license.
@@ -130,6 +144,7 @@ impl Told {
     /// The end of what was no backup.
     pub(crate) fn close(mut self) -> RestoreReport {
         let here = self.report.counts.here() + self.report.documents.here();
+        let here = if self.strict { 0 } else { here };
         self.report.failure = overall(here, &self.failures);
         self.report
     }

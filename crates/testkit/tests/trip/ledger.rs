@@ -91,3 +91,27 @@ pub fn forget_in(ledger: &Path, computer: ComputerId) {
     );
     assert_eq!(forgotten.expect("deleted"), 1, "the service knew it");
 }
+
+/// Everything in the ledger, table by table and row by row.
+pub fn everything(world: &World) -> Vec<String> {
+    let ledger = open(world);
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut names = ledger.prepare(names).expect("a query");
+    let names = names
+        .query_map([], |row| row.get::<_, String>(0))
+        .expect("tables");
+    let mut all = Vec::new();
+    for name in names.map(|name| name.expect("a name")) {
+        let mut query = ledger.prepare(&format!("SELECT * FROM {name}")).expect("a query");
+        let columns = query.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            let values = (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column));
+            let values = values.collect::<Result<Vec<_>, _>>()?;
+            Ok(format!("{name} {values:?}"))
+        };
+        let rows = query.query_map([], row).expect("rows");
+        all.extend(rows.map(|row| row.expect("a whole row")));
+    }
+    assert!(!all.is_empty(), "a ledger knows its issuers");
+    all
+}
