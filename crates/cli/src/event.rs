@@ -72,6 +72,8 @@ events! {
     Progress = "progress";
     /// A receipt.
     Receipt = "receipt";
+    /// What a rehearsal would bring of a license.
+    Rehearsed = "rehearsed";
     /// An issuer is no longer accepted.
     Removed = "removed";
     /// What a computer asks of a service.

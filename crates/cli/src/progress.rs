@@ -32,6 +32,8 @@ struct Told {
     slots: BTreeMap<(u32, u32), u64>,
     /// By the word of the outcome.
     others: BTreeMap<&'static str, Others>,
+    /// Of a rehearsal: as a new computer or not, and by the word.
+    rehearsed: BTreeMap<(bool, &'static str), Others>,
     /// License documents of which there is something to say.
     documents: Others,
 }
@@ -40,6 +42,15 @@ struct Told {
 struct Others {
     count: u64,
     named: Vec<String>,
+}
+
+impl Others {
+    fn add(&mut self, outcome: &LicenseOutcome) {
+        self.count += 1;
+        if self.named.len() < NAMED {
+            self.named.push(named(outcome));
+        }
+    }
 }
 
 impl Reporter {
@@ -89,17 +100,28 @@ impl Reporter {
     /// Names licenses that came to this end, a line each and not too many.
     pub fn name_licenses(&self, word: &str) {
         if let Some(others) = self.lock().others.get(word) {
-            others
-                .named
-                .iter()
-                .for_each(|line| self.output.text(format_args!("  {line}")));
-            let rest = others.count - others.named.len() as u64;
-            if rest > 0 {
-                self.output.text(format_args!(
-                    "  and {} more; --json names them all",
-                    words::count(rest, "license")
-                ));
-            }
+            self.name(others);
+        }
+    }
+
+    /// The same of licenses that would come to this end on a new computer, or on this one.
+    pub fn name_rehearsed(&self, as_new: bool, word: &'static str) {
+        if let Some(others) = self.lock().rehearsed.get(&(as_new, word)) {
+            self.name(others);
+        }
+    }
+
+    fn name(&self, others: &Others) {
+        others
+            .named
+            .iter()
+            .for_each(|line| self.output.text(format_args!("  {line}")));
+        let rest = others.count - others.named.len() as u64;
+        if rest > 0 {
+            self.output.text(format_args!(
+                "  and {} more; --json names them all",
+                words::count(rest, "license")
+            ));
         }
     }
 
@@ -165,13 +187,26 @@ impl Events for Reporter {
             }
             Outcome::Restricted | Outcome::Failed(_) => {
                 let mut told = self.lock();
-                let others = told.others.entry(outcome.outcome.word()).or_default();
-                others.count += 1;
-                if others.named.len() < NAMED {
-                    others.named.push(named(outcome));
-                }
+                told.others
+                    .entry(outcome.outcome.word())
+                    .or_default()
+                    .add(outcome);
             }
             _ => {}
+        }
+    }
+
+    fn rehearsed(&self, as_new: bool, outcome: &LicenseOutcome) {
+        let whom = if as_new { "new-computer" } else { "this-computer" };
+        let mut line = outcome_line(outcome).with("on", whom);
+        line.rename(Event::Rehearsed);
+        self.output.item(&line);
+        if let Outcome::Failed(failure) = outcome.outcome {
+            let mut told = self.lock();
+            told.rehearsed
+                .entry((as_new, failure.word()))
+                .or_default()
+                .add(outcome);
         }
     }
 

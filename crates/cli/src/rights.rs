@@ -90,7 +90,7 @@ fn time(text: &str) -> Result<u64, String> {
 }
 
 /// `90s`, `15m`, `12h`, `30d`, `2w`.
-fn span(text: &str) -> Result<u64, String> {
+pub fn span(text: &str) -> Result<u64, String> {
     let bad = || format!("{text:?} is not a span such as 90s, 15m, 12h, 30d or 2w");
     let mut digits = text.chars();
     let unit = match digits.next_back() {

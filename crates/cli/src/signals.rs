@@ -20,6 +20,11 @@ impl Interrupted {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
+
+    /// The same for who looks at it directly.
+    pub fn flag(&self) -> &Arc<AtomicBool> {
+        &self.0
+    }
 }
 
 /// Calls `stop` at the first signal. A second one ends the process at once: whoever insists has a reason, and all

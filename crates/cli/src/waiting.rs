@@ -86,6 +86,7 @@ pub fn reason(word: &str) -> &str {
         "expired" => "expired",
         "store-corrupt" => "damaged in the license store",
         "refused" => "the service refused",
+        "individualization-failed" => "the service does not certify this computer",
         "canceled" => "canceled",
         "failure" => "not what it should be",
         other => other,

@@ -98,6 +98,8 @@ failures! {
     Limit = 0xC00D2753, 7, "limit";
     /// Some licenses were restored, some not (NS_E_DRM_STORE_NOTALLSTORED).
     NotAllStored = 0xC00D275F, 3, "partly-done";
+    /// The backup is older than somebody wants it to be (NS_E_BACKUP_RESTORE_FAILURE).
+    TooOld = 0xC00D272D, 3, "too-old";
     /// Canceled (NS_E_DRM_OPERATION_CANCELED).
     Canceled = 0xC00D2768, 130, "canceled";
     /// The store was rolled back (NS_E_DRM_CHECKPOINT_FAILED).

@@ -90,7 +90,7 @@ pub struct RestoreArgs {
     /// A backup, or a folder with backups
     #[arg(value_name = "DIR|FILE")]
     pub path: Option<PathBuf>,
-    /// Say what would be done; nothing is sent and nothing is stored
+    /// Say what would be done, also what services that know this computer would; nothing is spent and nothing is stored
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -130,6 +130,17 @@ pub struct VerifyArgs {
     /// Say the verdict on each license
     #[arg(long)]
     pub licenses: bool,
+    /// Ask the services too what a restore would bring, to this computer and to one that holds none; nothing is spent
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Fail if the backup was made longer ago than this, such as 12h, 30d or 2w
+    #[arg(long, value_name = "DURATION", value_parser = crate::rights::span)]
+    pub max_age: Option<u64>,
+    /// For a rehearsal: agree that this computer's public keys and its name are sent to the service, which certifies them
+    #[arg(long, requires = "rehearse")]
+    pub individualize: bool,
+    #[command(flatten)]
+    pub contact: ContactArgs,
 }
 
 /// Arguments of `repair`.

@@ -171,6 +171,10 @@ fn tell(
             words::holding(counts.already_here, documents.already_here)
         ));
     }
+    for silent in &report.unasked {
+        let (name, why) = (&silent.name, keyferry_license::printable(&silent.why));
+        output.warning(format_args!("{name} could not be asked: {why}"));
+    }
     if counts.asks_service > 0 {
         let licenses = words::count(counts.asks_service, "license");
         match &args.request_out {

@@ -1,10 +1,12 @@
 //! `keyferry verify`: whether a backup would come back, as far as that can be told without a service.
 
+mod rehearsal;
+
 use std::cell::OnceCell;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use keyferry::{Error, Failure, Unlock, find_backup};
+use keyferry::{Error, Failure, Unlock, Unlocker, find_backup};
 use keyferry_archive::{
     BrokenDocument, Damage, Inspector, KeyCheck, License, LicenseVerdict, Name, Reader, Report, Unchecked,
     Verdict,
@@ -20,6 +22,7 @@ use crate::output::{Line, Output};
 use crate::passphrase;
 use crate::signals::{self, Interrupted};
 use crate::words;
+use rehearsal::About;
 
 /// Checks a backup.
 pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
@@ -29,38 +32,54 @@ pub fn run(context: &Context, args: &VerifyArgs) -> Result<()> {
     let open = || keyferry::open_regular(&path).map(BufReader::new);
     let source = open().map_err(|e| Failed::file("read", &path, &e))?;
     let again = || open().ok();
-    let own = OnceCell::new();
+    let own = Own::default();
     find_own_key(context, again(), Unlock::None, &own);
     let mut inspect = Inspect {
         context,
         all: args.licenses,
-        own: &own,
-        interrupted,
+        own: &own.key,
+        interrupted: interrupted.clone(),
     };
     let ask = |encrypted: &_| Ok::<_, Error>(find_own_key(context, again(), unlocker.ask(encrypted), &own));
     let report = keyferry_archive::verify(source, ask, &mut inspect)?;
     context.output.summarize("path", path.display().to_string());
     tell(context, &report);
-    ending(context, &path, &report)
+    let ended = ending(context, &path, &report);
+    let opened = own.opens.get().cloned().map(Unlocker::with);
+    let restorable = ended.is_ok() || report.loses_nothing();
+    if args.rehearse && restorable && !interrupted.is_set() {
+        let unlocker = opened.unwrap_or(unlocker);
+        rehearsal::run(context, args, &path, unlocker, interrupted.flag())?;
+    }
+    let age = rehearsal::age(context, own.about.get().copied(), args.max_age);
+    ended.and(age)
+}
+
+/// What opening the backup for this computer's sake found.
+#[derive(Default)]
+struct Own {
+    key: OnceCell<Sealer>,
+    about: OnceCell<About>,
+    opens: OnceCell<Unlock>,
 }
 
 /// This computer's own key for the backup, if it has one: then each content key is opened too. A home that is not there
 /// is not made. What opens the backup once more, without a passphrase asked or derived twice, is the answer.
-fn find_own_key(
-    context: &Context,
-    source: Option<impl Read + Seek>,
-    unlock: Unlock,
-    own: &OnceCell<Sealer>,
-) -> Unlock {
+fn find_own_key(context: &Context, source: Option<impl Read + Seek>, unlock: Unlock, own: &Own) -> Unlock {
     let Some(source) = source else { return unlock };
     match Reader::open_with(source, |_| Ok::<_, keyferry_archive::Error>(unlock.clone())) {
         Ok(reader) => {
             let backup = &reader.header().backup.0;
+            let _ = own.about.set(About {
+                backup: *backup,
+                created: reader.header().created,
+            });
+            let _ = own.opens.set(reader.unlock());
             let key = context
                 .existing_store()
                 .and_then(|store| store.return_key(backup).ok()?);
             if let Some(key) = key {
-                let _ = own.set(Sealer::returning(&key));
+                let _ = own.key.set(Sealer::returning(&key));
             }
             reader.unlock()
         }

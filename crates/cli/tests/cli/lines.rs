@@ -53,6 +53,8 @@ fn travel(seen: &mut Seen) {
     seen.all(&place.json(&["--home", "a", "backup", "stick", "--unencrypted"]));
     seen.all(&place.json(&["list", "stick"]));
     seen.all(&place.json(&["verify", "stick", "--licenses"]));
+    let rehearse = ["verify", "stick", "--rehearse", "--individualize"];
+    seen.all(&place.json(&[&["--home", "a"], &rehearse[..]].concat()));
     seen.all(&place.json(&["--home", "b", "restore", "stick"]));
     let trust = ["--home", "b", "restore", "stick", "--trust", &thumbprint];
     seen.all(&place.json(&trust));

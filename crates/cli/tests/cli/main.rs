@@ -18,6 +18,7 @@ mod listing;
 mod manual;
 mod place;
 mod plugged;
+mod rehearsing;
 mod release;
 mod repairing;
 mod revoke;
