@@ -144,6 +144,7 @@ impl Computer {
     pub fn open(folder: &Path, store: &Path, guard: &dyn KeyGuard) -> Result<(Self, Keys, bool)> {
         let (path, lock) = (folder.join("computer.key"), folder.join("computer.lock"));
         let held = files::lock(&lock)?;
+        files::clear_replacement(&path);
         let there = path.try_exists().map_err(Error::io("look for", &path))?;
         let (file, contents) = if there {
             KeyFile::open(&path, guard)?

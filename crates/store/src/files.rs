@@ -49,6 +49,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder_of(path)
 }
 
+/// Removes what a process that was stopped in [`replace`] left behind. The caller holds the lock of the file. Where it can't
+/// be removed it harms nobody.
+pub fn clear_replacement(path: &Path) {
+    let _ = std::fs::remove_file(path.with_extension("new"));
+}
+
 /// A lock that is held until it is dropped; the system drops it when the process dies.
 #[derive(Debug)]
 pub struct FileLock(#[allow(dead_code, reason = "held, not used")] File);

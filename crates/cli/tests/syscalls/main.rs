@@ -12,4 +12,5 @@ mod place;
 mod power;
 mod recorded;
 mod scene;
+mod served;
 mod traced;

@@ -23,7 +23,7 @@ fn during_a_restore() {
     arrivals(Work::Restore);
 }
 
-fn cuts() -> usize {
+pub fn cuts() -> usize {
     CUTS[usize::from(std::env::var_os(ALL).is_some())]
 }
 
@@ -32,7 +32,7 @@ fn record(scene: &Scene, input: Option<PathBuf>) -> Recorded {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     scene.begin();
     let home = scene.place.path("a");
-    Recorded::of(&scene.place, &home, &scene.at_home(), input.as_deref(), &args)
+    Recorded::of(&scene.place, &home, input.as_deref(), &args)
 }
 
 fn put(scene: &Scene, left: &Left) {

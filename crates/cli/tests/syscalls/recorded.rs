@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::place::Place;
 
 const SECTOR: usize = 512;
 
-/// By which a home folder is changed, and where a file is written to.
-const RECORDED: &str = "openat,read,write,pwrite64,lseek,fsync,fdatasync,ftruncate,rename,unlink";
+/// By which a home folder is changed, what is open where, and the way to a service.
+const RECORDED: &str =
+    "openat,close,read,write,pwrite64,lseek,fsync,fdatasync,ftruncate,rename,unlink,connect";
 
 /// A file, whatever its name is at the time.
 type Inode = usize;
@@ -41,6 +42,8 @@ enum Step {
     SyncFolder,
     /// So many bytes to standard output.
     Say(usize),
+    /// To a service.
+    Connect,
 }
 
 /// A command, as it ran to its end.
@@ -58,14 +61,14 @@ pub type Left = BTreeMap<String, Vec<u8>>;
 
 impl Recorded {
     /// Runs the command in this home folder, with this file as its standard input; it must do its work.
-    pub fn of(place: &Place, home: &Path, files: &[PathBuf], input: Option<&Path>, args: &[&str]) -> Self {
+    pub fn of(place: &Place, home: &Path, input: Option<&Path>, args: &[&str]) -> Self {
         let mut recorded = Self {
             names: BTreeMap::new(),
             files: Vec::new(),
             steps: Vec::new(),
             said: String::new(),
         };
-        for entry in fs::read_dir(home).expect("a folder").flatten() {
+        for entry in fs::read_dir(home).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().expect("UTF-8");
             recorded.names.insert(name, recorded.files.len());
             recorded.files.push(fs::read(entry.path()).expect("readable"));
@@ -75,9 +78,6 @@ impl Recorded {
         let mut command = Command::new("strace");
         command.args(["-f", "-xx", "-s", "10000000", "-e", &format!("trace={RECORDED}")]);
         command.arg("-o").arg(&trace);
-        for file in files.iter().chain([&said]) {
-            command.arg("-P").arg(file);
-        }
         let stdin = input.map_or(Stdio::null(), |input| {
             File::open(input).expect("its input").into()
         });
@@ -102,6 +102,13 @@ impl Recorded {
     /// How many moments there are.
     pub fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Had it called a service before the step of this number?
+    pub fn had_connected(&self, moment: usize) -> bool {
+        self.steps[..moment]
+            .iter()
+            .any(|step| matches!(step, Step::Connect))
     }
 
     /// How much had been printed before the step of this number.
@@ -134,7 +141,7 @@ impl Recorded {
                     !synced
                 }),
                 Step::SyncFolder => renaming.drain(..).for_each(|step| step.give(&mut names)),
-                Step::Say(_) => {}
+                Step::Say(_) | Step::Connect => {}
             }
         }
         if let Some(dice) = dice {
@@ -298,6 +305,10 @@ impl<'r> Reading<'r> {
         let args = args.trim_end().trim_end_matches(')');
         let answer = answer.split(' ').next().unwrap_or_default();
         let answer: i64 = answer.trim().parse().unwrap_or(-1);
+        // One that doesn't wait for the connection fails at first.
+        if name == "connect" && args.contains("AF_INET") {
+            self.step(Step::Connect);
+        }
         if answer < 0 {
             return;
         }
@@ -320,7 +331,7 @@ impl<'r> Reading<'r> {
     }
 
     fn opened(&mut self, args: &[&str], descriptor: i64) {
-        let path = String::from_utf8(unquoted(args[1])).expect("UTF-8");
+        let path = String::from_utf8(unquoted(args[1])).unwrap_or_default();
         if path == self.home {
             self.open.insert(descriptor, (Opened::Folder, 0));
         } else if let Some(name) = self.name(args[1]) {
@@ -342,7 +353,13 @@ impl<'r> Reading<'r> {
 
     /// What is done with what is open.
     fn of_open(&mut self, name: &str, args: &[&str], answer: usize) {
-        let number: i64 = args[0].parse().expect("a descriptor");
+        let Ok(number) = args[0].parse() else {
+            return;
+        };
+        if name == "close" {
+            self.open.remove(&number);
+            return;
+        }
         if number == 1 && name == "write" {
             self.step(Step::Say(answer));
             return;

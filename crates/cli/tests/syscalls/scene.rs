@@ -271,7 +271,7 @@ impl Scene {
 }
 
 /// Issues so many licenses with these rights to `a`, into a file of this name; gives their key IDs.
-fn issue(place: &Place, name: &str, licenses: usize, rights: &str) -> Vec<String> {
+pub fn issue(place: &Place, name: &str, licenses: usize, rights: &str) -> Vec<String> {
     let line = |number| format!(r#"{{"title":"Song {number}","rights":{rights}}}"#);
     let lines: Vec<String> = (0..licenses).map(line).collect();
     fs::write(place.path("wanted"), lines.join("\n")).expect("written");
@@ -301,7 +301,7 @@ fn issue(place: &Place, name: &str, licenses: usize, rights: &str) -> Vec<String
 }
 
 /// Makes `to` what `from` is.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).expect("removed");
     }

@@ -121,6 +121,7 @@ fn what_a_stopped_replacement_leaves_behind_does_not_matter() {
     let (world, _) = prepared();
     std::fs::write(world.file("computer.new"), b"half of a new com").unwrap();
     let store = world.store();
+    assert!(!world.file("computer.new").exists());
     store.set_name("Still here").unwrap();
     assert_eq!(world.store().name().unwrap(), "Still here");
 }
