@@ -75,6 +75,32 @@ fn there_and_back(medium: &mut Mounted) {
     medium.put_in_again();
     assert_eq!(fs::read(computer.file(medium)).expect("readable"), second);
     computer.comes_home(medium);
+    earlier_ones(&computer, medium);
+}
+
+/// Some of them made within one second, which is as much as their names tell.
+fn earlier_ones(computer: &Computer, medium: &Mounted) {
+    for kept in [2, 3, 3, 3] {
+        let backup = [
+            "--home",
+            "a",
+            "backup",
+            medium.folder(),
+            "--unencrypted",
+            "--keep",
+            "3",
+        ];
+        computer.place.done(&backup);
+        assert_eq!(medium.names().len(), kept, "{:?}", medium.names());
+    }
+    medium.put_in_again();
+    for name in medium.names() {
+        let file = medium.folder.join(&name);
+        computer.is_whole(file.to_str().expect("UTF-8"));
+    }
+    let listed = computer.place.json(&["--home", "a", "list", medium.folder()]);
+    assert_eq!(listed.exit, 0, "{:?}", listed.all);
+    assert_eq!(listed.of("backup").len(), 3, "{:?}", listed.all);
 }
 
 /// What these file systems lack is what the tests are about.
