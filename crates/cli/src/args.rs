@@ -18,8 +18,8 @@ pub use mine::{
 };
 pub use operate::{CompletionsArgs, DemoArgs, ManArgs, ServeArgs};
 pub use travel::{
-    AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, OnlyArgs, RepairArgs, RestoreArgs,
-    UnlockArgs, VerifyArgs,
+    AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, OnlyArgs, PlanArgs, RepairArgs,
+    RestoreArgs, UnlockArgs, VerifyArgs,
 };
 
 /// Move device-bound licenses to a new computer, without letting them multiply.

@@ -18,6 +18,7 @@ mod memory;
 mod only;
 mod output;
 mod passphrase;
+mod plan;
 mod progress;
 mod rights;
 mod signals;

@@ -170,6 +170,7 @@ impl Properties {
                 .map(|keep| keep.parse().map_err(|_| E_INVALIDARG))
                 .transpose()?,
             only: self.only()?,
+            ..BackupOptions::default()
         })
     }
 

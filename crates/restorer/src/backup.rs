@@ -2,6 +2,7 @@
 //! file, fsync, read back and compare, parity, rename, fsync of the folder -> end.
 
 mod in_order;
+mod looking;
 mod sealing;
 
 use std::path::Path;
@@ -14,15 +15,19 @@ use keyferry_license::{CardKind, Secret32};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
 use self::in_order::in_order;
+use self::looking::{basis, look};
 use self::sealing::{Sealed, Sealing, Seals};
 use crate::code::Failure;
 use crate::error::{Error, Result};
-use crate::events::{Outcome, Status};
+use crate::events::{Outcome, Silent, Status};
 use crate::import::outcome;
 use crate::only::Picker;
 use crate::operation::Operation;
+use crate::plan::Plan;
 use crate::replacing::Replacing;
 use crate::report::{BackupOptions, BackupReport, Counts, overall};
+
+pub(crate) use self::looking::plan;
 
 /// Licenses that a thread opens and seals before it takes others; the cancel flag is looked at between them.
 const BATCH: usize = 512;
@@ -37,6 +42,11 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
     let before = earlier_backup(&medium, &name, options);
     let snapshot = store.snapshot()?;
     let picker = Picker::new(&options.only, &store.cards(CardKind::Issuer)?);
+    if let Some(plan) = &options.plan {
+        let rows = look(&operation.told_to(&Silent), &snapshot, &picker)?.rows;
+        let basis = basis(&store, &medium, before.as_ref(), options)?;
+        Plan::read(plan)?.holds(&basis, &rows.finish())?;
+    }
     let seals = Seals::prepare(&store, operation.now())?;
     let backup = BackupId::generate()?;
     let header = header(operation, &store, backup, &seals)?;
@@ -130,72 +140,6 @@ fn earlier_backup(medium: &FolderMedium, name: &BackupName, options: &BackupOpti
     found.find(|found| is_one(&found.name)).map(|found| found.name)
 }
 
-/// What a backup would hold: each license's outcome, nothing written.
-pub(crate) fn plan(
-    operation: &Operation<'_>,
-    folder: &Path,
-    options: &BackupOptions,
-) -> Result<BackupReport> {
-    let store = operation.open_store()?;
-    let name = BackupName::current(&store.id());
-    let medium = FolderMedium::new(folder);
-    match medium.is_folder() {
-        Ok(true) => {}
-        Ok(false) => return Err(no_medium(folder, "it is not a folder")),
-        Err(_) => return Err(no_medium(folder, "there is no such folder")),
-    }
-    let (mut counts, mut left_out) = (Counts::default(), 0);
-    let snapshot = store.snapshot()?;
-    let picker = Picker::new(&options.only, &store.cards(CardKind::Issuer)?);
-    snapshot.for_each(|license| {
-        let grant = license.grant()?;
-        let grant = grant.claim();
-        if !picker.picks(grant) {
-            left_out += 1;
-            return Ok(());
-        }
-        let may = grant.rights.may_be_backed_up();
-        let said = outcome(
-            grant,
-            if may {
-                Outcome::BackedUp
-            } else {
-                Outcome::Restricted
-            },
-            None,
-        );
-        counts.add(said.outcome);
-        operation.events.outcome(&said);
-        Ok::<_, Error>(())
-    })?;
-    let (documents, passed) = crate::documents::plan(operation, &snapshot, &picker)?;
-    something_fits(&picker, &counts, &documents)?;
-    let replaced = medium.exists(&name.to_string()).unwrap_or(false);
-    let replacing = Replacing {
-        store: &store,
-        medium: &medium,
-        options,
-    };
-    if let Some(before) = earlier_backup(&medium, &name, options)
-        && (options.overwrite || options.keep.is_some())
-    {
-        replacing.loses_nothing(&before, &counts, &documents)?;
-    }
-    Ok(BackupReport {
-        path: medium.path(&name.to_string()),
-        failure: failure(&counts, &documents, &picker),
-        counts,
-        documents,
-        bytes: 0,
-        encrypted: !matches!(options.encryption, Encryption::None),
-        replaced: replaced && options.keep.is_none_or(|keep| keep.get() == 1),
-        kept: None,
-        removed: Vec::new(),
-        left_out: left_out + passed,
-        unmet: picker.unmet(),
-    })
-}
-
 /// Patterns that meet nothing at all are a mistake of who gave them.
 fn something_fits(picker: &Picker, counts: &Counts, documents: &Counts) -> Result<()> {
     if picker.is_all() || counts.total + documents.total > 0 {
@@ -214,14 +158,6 @@ fn failure(counts: &Counts, documents: &Counts, picker: &Picker) -> Option<Failu
     let unmet = (!picker.unmet().is_empty()).then_some(Failure::NoMatch);
     let failures: Vec<Failure> = damaged.into_iter().chain(unmet).collect();
     overall(counts.backed_up + documents.backed_up, &failures)
-}
-
-fn no_medium(folder: &Path, why: &'static str) -> Error {
-    keyferry_archive::Error::NoMedium {
-        folder: folder.display().to_string(),
-        why,
-    }
-    .into()
 }
 
 fn header(operation: &Operation<'_>, store: &Store, backup: BackupId, seals: &Seals) -> Result<Header> {

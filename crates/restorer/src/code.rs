@@ -114,6 +114,10 @@ failures! {
     Released = 0xC00D272D, 7, "released";
     /// The service refused for another reason (NS_E_BACKUP_RESTORE_FAILURE).
     Refused = 0xC00D272D, 7, "refused";
+    /// The backup is not the one that was planned with (NS_E_BACKUP_RESTORE_FAILURE).
+    BackupChanged = 0xC00D272D, 7, "backup-changed";
+    /// The license store is not as it was when it was planned (NS_E_BACKUP_RESTORE_FAILURE).
+    StoreChanged = 0xC00D272D, 7, "store-changed";
     /// The service asks to come back later (NS_E_DRM_BUSY).
     ServiceBusy = 0xC00D2841, 6, "service-busy";
     /// The service can't be reached while individualizing (NS_E_DRM_INDIV_SERVICE_UNAVAILABLE).

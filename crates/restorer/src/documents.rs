@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::events::{DocumentOutcome, Outcome};
 use crate::only::Picker;
 use crate::operation::Operation;
+use crate::plan::Rows;
 use crate::report::{Counts, DocumentsReport, Skipped, SkippedFile, overall};
 
 /// Documents that are stored together are about this many bytes long in all; one may go beyond it.
@@ -242,7 +243,12 @@ pub(crate) fn back_up<W: Write>(
 }
 
 /// What [`back_up`] would write.
-pub(crate) fn plan(operation: &Operation<'_>, snapshot: &Snapshot, picker: &Picker) -> Result<(Counts, u64)> {
+pub(crate) fn plan(
+    operation: &Operation<'_>,
+    snapshot: &Snapshot,
+    picker: &Picker,
+    rows: &mut Rows,
+) -> Result<(Counts, u64)> {
     let (mut counts, mut left_out) = (Counts::default(), 0);
     snapshot.for_each_document(|document| {
         let info = document.info();
@@ -254,6 +260,7 @@ pub(crate) fn plan(operation: &Operation<'_>, snapshot: &Snapshot, picker: &Pick
             Ok(_) => stored(info, Outcome::BackedUp, None),
             Err(error) => not_readable(info, &error),
         };
+        rows.add(&[&said.id.0], said.outcome.word());
         counts.add(said.outcome);
         operation.events.document(&said);
         Ok::<_, crate::error::Error>(())

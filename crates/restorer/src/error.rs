@@ -81,6 +81,26 @@ pub enum Error {
         /// `on this computer` or `in the backup`.
         there: &'static str,
     },
+    /// A file that is no plan, or one that was altered.
+    #[error("{} can't be carried out: {why}", path.display())]
+    BadPlan {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A plan of something else than what is asked for.
+    #[error("the plan is another one: {what}")]
+    OtherPlan {
+        /// In what it differs, safe to show.
+        what: String,
+    },
+    /// The backup that is restored or replaced is not the one that was planned with.
+    #[error("the backup has changed since the plan was made, so nothing was done")]
+    BackupChanged,
+    /// The license store, or what it accepts, is not as it was when the plan was made.
+    #[error("the license store has changed since the plan was made, so nothing was done")]
+    StoreChanged,
     /// Reading a file that the caller named.
     #[error("can't read {}: {why}", path.display())]
     Unreadable {
@@ -232,6 +252,9 @@ impl Error {
             Error::UnknownIssuer { .. } | Error::NoHome | Error::BadPattern { .. } => {
                 Failure::InvalidArgument
             }
+            Error::BadPlan { .. } | Error::OtherPlan { .. } => Failure::InvalidArgument,
+            Error::BackupChanged => Failure::BackupChanged,
+            Error::StoreChanged => Failure::StoreChanged,
             Error::NothingFits { .. } => Failure::NoMatch,
             Error::HomeNotMade { .. } => Failure::StoreError,
             Error::NoPath { .. } => Failure::NoPath,
@@ -258,6 +281,12 @@ impl Error {
             }
             Error::WouldLose { .. } => Some("restore it first, or back up to another folder".into()),
             Error::SeveralComputers { .. } => Some("say whose with --from and the name or the ID".into()),
+            Error::OtherPlan { .. } => {
+                Some("give the same options that the plan was made with, on the same computer".into())
+            }
+            Error::BackupChanged | Error::StoreChanged | Error::BadPlan { .. } => {
+                Some("make a new plan, and look at it".into())
+            }
             Error::NothingFits { .. } => Some(
                 "a pattern fits the whole of a title, a name or an ID: *word* is one that has the word in it"
                     .into(),

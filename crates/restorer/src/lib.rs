@@ -32,6 +32,7 @@ mod object;
 mod only;
 mod operation;
 mod patience;
+mod plan;
 mod properties;
 mod receipts;
 mod regular;

@@ -31,6 +31,10 @@ pub struct BackupOptions {
     pub parity: Parity,
     /// What goes into it; by default everything.
     pub only: Only,
+    /// Of a plan: write it to this new file too.
+    pub plan_out: Option<PathBuf>,
+    /// Make the backup only if everything is as it was when this plan was written.
+    pub plan: Option<PathBuf>,
 }
 
 /// How a restore is made.
@@ -50,6 +54,10 @@ pub struct RestoreOptions {
     pub unlocker: Unlocker,
     /// What comes out of it; by default everything. The whole file is read and checked all the same.
     pub only: Only,
+    /// Of a plan: write it to this new file too.
+    pub plan_out: Option<PathBuf>,
+    /// Restore only if everything is as it was when this plan was written.
+    pub plan: Option<PathBuf>,
 }
 
 /// How many licenses, or license documents, came to which end.

@@ -132,6 +132,12 @@ impl Store {
         Ok(mark(self.computer.borrow().checkpoint()?.barred))
     }
 
+    /// The ID of this store, and the counter that goes up with everything that must not be undone.
+    pub fn checkpoint(&self) -> Result<([u8; 16], u64)> {
+        let meta = self.check(&self.db)?;
+        Ok((meta.store, meta.counter))
+    }
+
     /// The lock of backup, restore, import and release: held until dropped. [`Error::Busy`] when another process, or
     /// another holder in this one, has it.
     pub fn operation_lock(&self) -> Result<FileLock> {

@@ -29,6 +29,19 @@ pub struct BackupArgs {
     /// Say what would be done, and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Plans as documents.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Say what would be done, and write it into this new file; nothing else is done
+    #[arg(long, value_name = "FILE")]
+    pub plan_out: Option<PathBuf>,
+    /// Do what this plan says, if nothing has changed since it was made with the same options
+    #[arg(long = "plan", value_name = "FILE", conflicts_with_all = ["plan_out", "dry_run"])]
+    pub file: Option<PathBuf>,
 }
 
 /// Which licenses and license documents.
@@ -94,6 +107,8 @@ pub struct RestoreArgs {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     #[command(flatten)]
+    pub plan: PlanArgs,
+    #[command(flatten)]
     pub unlock: UnlockArgs,
     /// Agree that this computer's public keys and its name are sent to the service, which certifies them
     #[arg(long)]
@@ -109,10 +124,10 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub contact: ContactArgs,
     /// Without a network: write the requests to this new file, for `authorize` on a connected computer
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "plan_out"])]
     pub request_out: Option<PathBuf>,
     /// Without a network: take the answers that `authorize` wrote; no backup is named then
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "patterns", "request_out", "ca", "passphrase_file", "passphrase_command", "identity"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "dry_run", "individualize", "trust", "from", "patterns", "plan_out", "file", "request_out", "ca", "passphrase_file", "passphrase_command", "identity"])]
     pub answer: Option<PathBuf>,
 }
 

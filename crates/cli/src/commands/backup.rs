@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::only;
 use crate::passphrase;
+use crate::plan;
 use crate::progress::Reporter;
 use crate::signals;
 use crate::words;
@@ -24,7 +25,8 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         None => return Err(no_folder()),
     };
     let folder = folder.as_path();
-    let encryption = match (args.dry_run, passphrase::encryption(context, &args.encrypt)?) {
+    let dry = args.plan.is_dry(args.dry_run);
+    let encryption = match (dry, passphrase::encryption(context, &args.encrypt)?) {
         (_, Some(encryption)) => encryption,
         (true, None) => Encryption::None,
         (false, None) => {
@@ -45,10 +47,12 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         encryption,
         parity: args.parity,
         only: Only::new(&args.only.patterns)?,
+        plan_out: args.plan.plan_out.clone(),
+        plan: args.plan.file.clone(),
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
     let started = Instant::now();
-    let result = if args.dry_run {
+    let result = if dry {
         restorer.plan_backup(&options, reporter.clone())
     } else {
         let object = restorer.clone();
@@ -62,7 +66,8 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
     reporter.done();
     let report = result.map_err(|error| explained(context, args, folder, error))?;
     summarize(context, &report, started);
-    tell(context, &report, &reporter, args.dry_run, started);
+    tell(context, &report, &reporter, dry, started);
+    plan::tell(&context.output, &args.plan, report.failure);
     match report.failure {
         None => Ok(()),
         Some(failure) if report.counts.all_failed() + report.documents.all_failed() == 0 => {

@@ -13,6 +13,7 @@ use crate::failed::{Failed, Result};
 use crate::only;
 use crate::output::Line;
 use crate::passphrase;
+use crate::plan;
 use crate::progress::Reporter;
 use crate::signals;
 use crate::waiting;
@@ -37,11 +38,13 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<()> {
         request_out: args.request_out.clone(),
         unlocker: passphrase::unlocker(context, &args.unlock)?,
         only: Only::new(&args.only.patterns)?,
+        plan_out: args.plan.plan_out.clone(),
+        plan: args.plan.file.clone(),
     };
     let restorer = contact::restorer(context, &args.contact)?;
     let reporter = Reporter::new(context, "restoring");
     let started = Instant::now();
-    let result = if args.dry_run {
+    let result = if args.plan.is_dry(args.dry_run) {
         restorer.plan_restore(&options, reporter.clone())
     } else {
         let object = restorer.clone();
@@ -80,6 +83,7 @@ fn told(
 ) -> Result<()> {
     summarize(context, &report, started);
     tell(context, &report, reporter, args, started);
+    plan::tell(&context.output, &args.plan, report.failure);
     match report.failure {
         None => Ok(()),
         Some(failure) => Err(failed(context, args, &report, failure)),
@@ -120,7 +124,7 @@ fn tell(
     args: &RestoreArgs,
     started: Instant,
 ) {
-    let dry_run = args.dry_run;
+    let dry_run = args.plan.is_dry(args.dry_run);
     let (output, counts) = (&context.output, &report.counts);
     if let Some((computer, name)) = &report.from {
         let made = words::time(report.created);

@@ -1,4 +1,4 @@
-//! `verify --rehearse`, `--max-age` and `restore -n` against a service that runs.
+//! `verify --rehearse`, `--max-age`, `restore -n` and plans against a service that runs.
 
 use std::fs;
 
@@ -162,4 +162,62 @@ fn a_dry_run_says_what_the_service_would_do_and_what_could_not_be_asked() {
         "{}",
         ran.stdout
     );
+}
+
+#[test]
+fn a_plan_is_carried_out_once_and_refused_by_name_afterwards() {
+    let (place, _served) = backed_up();
+    let thumbprint = place.thumbprint();
+    let restore = [
+        "--home",
+        "b",
+        "restore",
+        "stick",
+        "--trust",
+        &thumbprint,
+        "--individualize",
+    ];
+    let with = |more: &[&'static str]| [&restore[..], more].concat();
+    let planned = place.done(&with(&["--plan-out", "a.plan"]));
+    assert!(
+        planned.stdout.contains("the plan is in a.plan"),
+        "{}",
+        planned.stdout
+    );
+    assert!(
+        planned.stderr.contains("type the same with --plan a.plan"),
+        "{}",
+        planned.stderr
+    );
+    place
+        .run(&with(&["--plan-out", "a.plan"]))
+        .failed(10, &["it is there already"]);
+    place
+        .run(&["--home", "b", "restore", "stick", "--plan", "a.plan"])
+        .failed(
+            2,
+            &[
+                "the plan is another one: it was made with --trust",
+                "give the same options",
+            ],
+        );
+    place.done(&with(&["--plan", "a.plan"]));
+    let again = place.json(&with(&["--plan", "a.plan"]));
+    assert_eq!(
+        (again.exit, text(again.of("error")[0], "reason")),
+        (7, "store-changed")
+    );
+
+    let backup = ["--home", "a", "backup", "stick", "--unencrypted", "--overwrite"];
+    let dry = place.done(&[&backup[..], &["--plan-out", "b.plan"]].concat());
+    assert!(dry.stdout.contains("would back up 2 licenses"), "{}", dry.stdout);
+    place.done(&backup);
+    let old = place.json(&[&backup[..], &["--plan", "b.plan"]].concat());
+    assert_eq!(
+        (old.exit, text(old.of("error")[0], "reason")),
+        (7, "backup-changed")
+    );
+    place
+        .run(&[&backup[..], &["--plan", "b.plan", "-n"]].concat())
+        .failed(2, &["cannot be used with"]);
 }

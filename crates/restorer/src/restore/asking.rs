@@ -175,6 +175,10 @@ pub(crate) fn ask_plan(
     }
     let verdicts = match asking.verdicts(service, &asked)? {
         Ok(verdicts) => verdicts,
+        // Nothing more is to be said of who does not know this computer.
+        Err((failure @ Failure::NeedsIndividualization, _)) if told.is_strict() => {
+            vec![(Outcome::Failed(failure), None); asked.len()]
+        }
         Err((failure, why)) if told.is_strict() => vec![(Outcome::Failed(failure), Some(why)); asked.len()],
         Err(_) => vec![(Outcome::AsksService, None); asked.len()],
     };

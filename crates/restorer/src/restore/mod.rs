@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::events::Status;
 use crate::only::Picker;
 use crate::operation::Operation;
+use crate::plan::{Basis, Plan, Planning, file_sha256};
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
 use connect::Link;
@@ -45,13 +46,17 @@ pub(crate) use told::Told;
 
 /// Restores what the backup at `path` holds.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
+    let plan = options.plan.as_deref().map(Plan::read).transpose()?;
     let mut backup = source::open(path, options.from.as_deref(), &options.unlocker)?;
     let store = operation.open_store()?;
     let _lock = store.operation_lock()?;
     let mut ground = Ground::lay(&store, backup.header(), options)?;
-    let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
+    let mut survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     operation.check_canceled()?;
     something_fits(&ground.picker, &survey)?;
+    if let Some(plan) = &plan {
+        plan.holds(&basis(&store, &backup, options)?, &survey.rows())?;
+    }
     let mut report = backup.report();
     report.issuers_to_trust = survey.issuers_to_trust(&ground);
 
@@ -110,8 +115,20 @@ pub(crate) fn plan(
     let mut backup = source::open(path, options.from.as_deref(), &options.unlocker)?;
     let store = operation.open_store()?;
     let ground = Ground::lay(&store, backup.header(), options)?;
+    let planning = match &options.plan_out {
+        Some(path) => {
+            let basis = basis(&store, &backup, options)?;
+            Some(Planning::begin(path, operation.events, &basis)?)
+        }
+        None => None,
+    };
+    let events = match &planning {
+        Some(planning) => planning,
+        None => operation.events,
+    };
+    let operation = &operation.told_to(events);
     let mut told = Told::new(backup.report());
-    let survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
+    let mut survey = Survey::take(operation, &store, &ground, &mut backup, None)?;
     something_fits(&ground.picker, &survey)?;
     told.unmet(ground.picker.unmet());
     let (ask, blocked) = consent(&store, &ground, &survey, options)?;
@@ -126,7 +143,23 @@ pub(crate) fn plan(
     };
     Survey::take(operation, &store, &ground, &mut backup, Some(telling))?;
     told.report.unasked = asking.unasked();
+    if let Some(planning) = planning {
+        planning.finish(survey.rows())?;
+    }
     Ok(told.finish(&mut backup, true))
+}
+
+/// What the plan of this restore rests on.
+fn basis(store: &keyferry_store::Store, backup: &Backup, options: &RestoreOptions) -> Result<Basis> {
+    let only = options.only.patterns().map(|pattern| format!("--only {pattern}"));
+    let trust = options.trust.iter().map(|root| format!("--trust {root}"));
+    let individualize = options.individualize.then(|| "--individualize".to_owned());
+    let words = only.chain(trust).chain(individualize).collect();
+    Ok(Basis {
+        backup: Some(backup.header().backup.to_string()),
+        file_sha256: file_sha256(backup.path()),
+        ..Basis::new("restore", store, words)?
+    })
 }
 
 /// Patterns that meet nothing at all in a backup of which nothing is lost are a mistake of who gave them.

@@ -102,6 +102,11 @@ impl Backup {
         Ok(self.reader.records()?)
     }
 
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Licenses and documents that the computer's signature promises, if it holds.
     pub(crate) fn promised(&self) -> Option<(u64, u64)> {
         match self.reader.footer() {

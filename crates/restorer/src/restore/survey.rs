@@ -17,6 +17,7 @@ use crate::events::Outcome;
 use crate::import::outcome;
 use crate::only::Picker;
 use crate::operation::Operation;
+use crate::plan::Rows;
 use crate::report::{IssuerToTrust, LOST_NAMES, LostName, RestoreOptions};
 
 /// What is known before the first license is looked at.
@@ -28,6 +29,8 @@ pub(crate) struct Ground {
     named: Vec<Verified<Card>>,
     /// What is wanted of the backup.
     pub(crate) picker: Picker,
+    /// Is what is found compared with a plan?
+    planned: bool,
 }
 
 /// How a license may get here.
@@ -90,6 +93,7 @@ impl Ground {
             returning,
             named,
             picker: Picker::new(&options.only, &header.issuers),
+            planned: options.plan.is_some() || options.plan_out.is_some(),
         })
     }
 
@@ -180,6 +184,7 @@ pub(crate) struct Survey {
     passed: u64,
     passed_documents: u64,
     newest: Option<LicenseId>,
+    rows: Option<Rows>,
 }
 
 impl Survey {
@@ -191,7 +196,10 @@ impl Survey {
         backup: &mut Backup,
         mut tell: Option<Telling<'_, '_>>,
     ) -> Result<Self> {
-        let mut survey = Self::default();
+        let mut survey = Self {
+            rows: (ground.planned && tell.is_none()).then(Rows::default),
+            ..Self::default()
+        };
         let mut chunks = Chunks::new(backup.records()?, &ground.picker);
         while let Some(chunk) = chunks.next_chunk() {
             operation.check_canceled()?;
@@ -233,6 +241,11 @@ impl Survey {
                 told.lost_names(chunk.names);
                 let planned = chunk.documents.plan(store)?;
                 told.documents(operation, planned.into_iter().chain(chunk.broken));
+            } else if let Some(rows) = &mut survey.rows {
+                let planned = chunk.documents.plan(store)?;
+                for said in planned.into_iter().chain(chunk.broken) {
+                    rows.add(&[&said.id.0], said.outcome.word());
+                }
             }
         }
         Ok(survey)
@@ -241,6 +254,9 @@ impl Survey {
     fn count(&mut self, grant: &Grant, way: Way) {
         if matches!(way, Way::Return | Way::Service(_)) {
             self.newest = self.newest.max(Some(grant.license));
+        }
+        if let Some(rows) = &mut self.rows {
+            rows.add(&[&grant.issuer.0, &grant.license.0], word(way));
         }
         match way {
             Way::Here => self.here += 1,
@@ -274,6 +290,11 @@ impl Survey {
     /// been what was wanted.
     pub(crate) fn nothing_fits(&self) -> bool {
         self.total() + self.documents + self.broken == 0 && self.damage.is_empty()
+    }
+
+    /// What a plan compares.
+    pub(crate) fn rows(&mut self) -> String {
+        self.rows.take().unwrap_or_default().finish()
     }
 
     /// The newest license that may come.
@@ -325,6 +346,16 @@ pub(crate) struct Telling<'t, 'a> {
 /// What the store knows of these licenses.
 pub(crate) fn presences(store: &Store, rows: &[Row]) -> Result<Vec<Presence>> {
     Ok(store.presence_of(rows.iter().map(|row| row.grant.claim()))?)
+}
+
+/// As plans compare it.
+fn word(way: Way) -> &'static str {
+    match way {
+        Way::Here => "here",
+        Way::Return => "return",
+        Way::Service(_) => "service",
+        Way::Closed(failure) => failure.word(),
+    }
 }
 
 fn planned(way: Way) -> Outcome {

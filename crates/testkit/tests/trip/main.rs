@@ -12,6 +12,7 @@ mod hosted;
 mod ledger;
 mod machine;
 mod medium;
+mod planning;
 mod rehearsing;
 mod release;
 mod restricted;

@@ -127,6 +127,11 @@ fn failed(
     if failed.exit == Failure::ServiceUnavailable.exit_code() {
         failed = failed.hint("nothing was taken; try again when the service can be reached");
     }
+    if failure == Failure::Limit {
+        failed = failed.hint(
+            "a computer that does not need its licenses any more gives its places back: keyferry computer release --all",
+        );
+    }
     let case: &RestoreReport = &report.as_new;
     waiting::for_trust(&context.output, &mut failed, &case.issuers_to_trust);
     waiting::for_consent(&context.output, &mut failed, &case.consents_needed);
