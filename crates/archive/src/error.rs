@@ -154,6 +154,22 @@ pub enum Error {
         /// The folder.
         folder: String,
     },
+    /// Too little space is left, as was seen before anything was written.
+    #[error("{folder} has {free} bytes free, and the backup needs at least {needed} beside what is there")]
+    TooLittleRoom {
+        /// The folder.
+        folder: String,
+        /// Bytes that the backup takes, as far as that can be told before it is made.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// Another medium is where the first one was.
+    #[error("the medium at {folder} is not the one that it was when the backup began")]
+    Swapped {
+        /// The folder.
+        folder: String,
+    },
     /// The medium can't be written to.
     #[error("{folder} is read-only")]
     ReadOnly {
@@ -161,10 +177,12 @@ pub enum Error {
         folder: String,
     },
     /// The medium's file system can't hold a file this long.
-    #[error("the file system of {folder} takes no file as long as this backup")]
+    #[error("the file system of {folder} takes no file as long as this backup{}", longest_of(*limit))]
     FileTooLong {
         /// The folder.
         folder: String,
+        /// How long the longest file may be, in bytes, where it is known.
+        limit: Option<u64>,
     },
     /// Not allowed to.
     #[error("no permission to {doing} in {folder}")]
@@ -220,6 +238,7 @@ impl Error {
             Error::Protection { .. } | Error::Length { .. } => Fault::File,
             Error::Damaged(_) | Error::NotRepairable { .. } | Error::Header { .. } => Fault::File,
             Error::NoMedium { .. } | Error::Full { .. } | Error::ReadOnly { .. } => Fault::Medium,
+            Error::TooLittleRoom { .. } | Error::Swapped { .. } => Fault::Medium,
             Error::FileTooLong { .. } | Error::Denied { .. } | Error::ReadBack { .. } => Fault::Medium,
             Error::Medium { .. } | Error::Stream { .. } => Fault::Medium,
             Error::System(_) => Fault::Program,
@@ -245,7 +264,10 @@ impl Error {
             Error::NoMedium { .. } => "connect the medium, or name a folder that exists; none is made",
             Error::Exists { .. } => "allow it to be replaced, or name another folder",
             Error::Busy { .. } => "wait until the other one is done",
-            Error::Full { .. } => "free some space: the old and the new backup must fit side by side",
+            Error::TooLittleRoom { .. } | Error::Full { .. } => {
+                "free some space: the old and the new backup must fit side by side"
+            }
+            Error::Swapped { .. } => "put the first one in again, and back up once more",
             Error::ReadOnly { .. } => "release its write protection, or take another medium",
             Error::FileTooLong { .. } => "take a medium with another file system",
             Error::Denied { .. } => "name a folder that you may write to",
@@ -254,6 +276,10 @@ impl Error {
             _ => return None,
         })
     }
+}
+
+fn longest_of(limit: Option<u64>) -> String {
+    limit.map_or_else(String::new, |limit| format!(", {limit} bytes are the most"))
 }
 
 fn line_of(line: Option<usize>) -> String {

@@ -37,6 +37,10 @@ pub trait Medium {
     fn folder(&self) -> String;
     /// Does the folder exist, and is it one? `Ok(false)` if it is something else, `NotFound` if it is missing.
     fn is_folder(&self) -> io::Result<bool>;
+    /// Is it the folder that it was when it was first looked at? `true` where nobody can tell.
+    fn is_same(&self) -> io::Result<bool> {
+        Ok(true)
+    }
     /// The names in it.
     fn list(&self) -> io::Result<Vec<String>>;
     /// Is there a file of this name?

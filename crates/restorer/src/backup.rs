@@ -64,6 +64,8 @@ pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOpti
         earlier(&store, options),
         options.parity,
         |out| {
+            // Now that what a stopped run left is gone.
+            crate::room::require(folder, &header, options.parity, (&store, &snapshot), &picker)?;
             let mut writer = Writer::encrypted(out, &header, &options.encryption)?;
             let sealing = Sealing::new(store.opener(), &seals, &returning.1);
             left_out = write_licenses(operation, &snapshot, &picker, &sealing, &mut writer, &mut counts)?;

@@ -328,6 +328,8 @@ fn of_archive(error: &keyferry_archive::Error) -> Failure {
         | E::Length { .. } => Failure::BackupCorrupt,
         E::NoMedium { .. }
         | E::Full { .. }
+        | E::TooLittleRoom { .. }
+        | E::Swapped { .. }
         | E::ReadOnly { .. }
         | E::Denied { .. }
         | E::FileTooLong { .. } => Failure::NoMedium,

@@ -43,6 +43,7 @@ mod replacing;
 mod report;
 mod restore;
 mod revocation;
+mod room;
 mod roots;
 mod shelf;
 mod transport;
@@ -76,7 +77,7 @@ pub use report::{
 pub use restore::find_backup;
 pub use revocation::post_revocations;
 pub use roots::{NotRoots, Roots};
-pub use shelf::{Inside, Kind, Shelved, State, backup_at, backups_in};
+pub use shelf::{Inside, Kind, Shelved, Standing, State, backup_at, backups_in, standing};
 pub use transport::{CertificateProblem, Transport, TransportError};
 pub use unlocker::Unlocker;
 

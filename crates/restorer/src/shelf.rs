@@ -92,6 +92,27 @@ pub fn backups_in(folder: &Path, unlocker: &Unlocker) -> Result<Vec<Shelved>> {
     Ok(paths.map(|path| backup_at(&path, unlocker)).collect())
 }
 
+/// What stands on a medium after a backup to it has failed, by the names of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// A backup of this computer, an earlier generation included.
+    pub has_backup: bool,
+    /// The file that was being made. No restore takes a part for a backup, and the next backup removes it.
+    pub has_unfinished: bool,
+}
+
+/// What of this computer is in a folder now; `None` if that can't be seen.
+pub fn standing(folder: &Path, computer: &ComputerId) -> Option<Standing> {
+    let found = find_backups(&FolderMedium::new(folder)).ok()?;
+    let computer = computer.short();
+    let own = found.iter().filter(|found| found.computer == computer);
+    let (unfinished, backups): (Vec<_>, Vec<_>) = own.partition(|found| found.stage == Stage::Temporary);
+    Some(Standing {
+        has_backup: !backups.is_empty(),
+        has_unfinished: !unfinished.is_empty(),
+    })
+}
+
 /// One backup.
 pub fn backup_at(path: &Path, unlocker: &Unlocker) -> Shelved {
     let name = path

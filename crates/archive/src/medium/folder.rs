@@ -5,6 +5,7 @@ use std::fs::TryLockError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::UNIX_EPOCH;
 
 use super::{Medium, NewFile, ReadSeek};
@@ -13,13 +14,19 @@ use super::{Medium, NewFile, ReadSeek};
 #[derive(Debug, Clone)]
 pub struct FolderMedium {
     folder: PathBuf,
+    /// Which one it was when it was first looked at.
+    first: OnceLock<Identity>,
 }
+
+/// Number of the device, and of the folder on it.
+type Identity = (u64, u64);
 
 impl FolderMedium {
     /// Names a folder; whether it exists is seen when it is used.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            first: OnceLock::new(),
         }
     }
 
@@ -35,7 +42,15 @@ impl Medium for FolderMedium {
     }
 
     fn is_folder(&self) -> io::Result<bool> {
-        Ok(fs::metadata(&self.folder)?.is_dir())
+        let metadata = fs::metadata(&self.folder)?;
+        self.first.get_or_init(|| identity(&metadata));
+        Ok(metadata.is_dir())
+    }
+
+    /// A medium that was taken out and put in again counts as another: what was open on it is lost.
+    fn is_same(&self) -> io::Result<bool> {
+        let now = identity(&fs::metadata(&self.folder)?);
+        Ok(self.first.get().is_none_or(|first| *first == now))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -132,6 +147,18 @@ impl Medium for FolderMedium {
     fn sync_folder(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Windows keeps a medium from being exchanged while a file on it is open; what was opened fails.
+#[cfg(windows)]
+fn identity(_: &fs::Metadata) -> Identity {
+    (0, 0)
 }
 
 /// That it can't be is no error: the bytes are compared in any case.

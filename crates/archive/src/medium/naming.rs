@@ -41,6 +41,7 @@ impl Publishing<'_> {
         if self.steps.run("look for the file", |_| file.is_in_place())? {
             return Ok(());
         }
+        self.steps.still_there()?;
         if self.exists(&self.temporary)? {
             return Err(self.busy());
         }

@@ -209,7 +209,11 @@ impl<'m> Publishing<'m> {
             .run("read back", |medium| medium.open_uncached(&self.temporary))
     }
 
+    /// What another medium gives is no word on this one.
     fn not_as_written(&self, why: String) -> Error {
+        if let Err(error) = self.steps.still_there() {
+            return error;
+        }
         let folder = self.steps.0.folder();
         Error::ReadBack { folder, why }
     }

@@ -37,11 +37,23 @@ impl<'m> Steps<'m> {
     ) -> Result<T> {
         step(self.0).map_err(|error| {
             // A medium that was pulled out fails in many ways; that it is gone says more.
-            require_folder(self.0)
+            self.still_there()
                 .err()
-                .filter(|gone| matches!(gone, Error::NoMedium { .. }))
                 .unwrap_or_else(|| told(error, doing, self.0.folder()))
         })
+    }
+
+    /// The medium is there, and is the one that it was; what fails otherwise is told by who does it.
+    pub fn still_there(&self) -> Result<()> {
+        if let Err(gone @ Error::NoMedium { .. }) = require_folder(self.0) {
+            return Err(gone);
+        }
+        match self.0.is_same() {
+            Ok(false) => Err(Error::Swapped {
+                folder: self.0.folder(),
+            }),
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -49,7 +61,7 @@ fn told(source: io::Error, doing: &'static str, folder: String) -> Error {
     match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Full { folder },
         ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { folder },
-        ErrorKind::FileTooLarge => Error::FileTooLong { folder },
+        ErrorKind::FileTooLarge => Error::FileTooLong { folder, limit: None },
         ErrorKind::PermissionDenied => Error::Denied { doing, folder },
         _ => Error::Medium {
             doing,

@@ -245,3 +245,58 @@ fn backups_are_found_by_name_and_the_one_that_counts_is_chosen() {
     assert_eq!(stage("00000003"), None);
     assert_eq!(stage("0000000f"), None);
 }
+
+#[cfg(unix)]
+#[test]
+fn another_medium_in_its_place_is_told_and_not_touched() {
+    for (while_checked, has_same_names) in [(true, true), (true, false), (false, true), (false, false)] {
+        let above = tempfile::tempdir().unwrap();
+        let (stick, first) = (above.path().join("stick"), above.path().join("first"));
+        fs::create_dir(&stick).unwrap();
+        let medium = FolderMedium::new(&stick);
+        put(&medium, false, b"old").unwrap();
+        let (old, temporary) = (name().to_string(), name().at(Stage::Temporary).to_string());
+        let swap = || {
+            fs::rename(&stick, &first).unwrap();
+            fs::create_dir(&stick).unwrap();
+            if has_same_names {
+                fs::write(stick.join(&old), b"other").unwrap();
+                fs::write(stick.join(&temporary), b"unfinished").unwrap();
+            }
+        };
+        let result: Result<_, Error> = publish(
+            &medium,
+            &old,
+            true,
+            Parity::None,
+            |out| {
+                out.write_all(b"new").unwrap();
+                if !while_checked {
+                    swap();
+                }
+                Ok(())
+            },
+            |_, ()| {
+                if while_checked {
+                    swap();
+                }
+                Ok(())
+            },
+        );
+        assert!(
+            matches!(result, Err(Error::Swapped { .. })),
+            "{while_checked}: {result:?}"
+        );
+        assert_eq!(fs::read(first.join(&old)).unwrap(), b"old");
+        assert_eq!(names(&stick).len(), if has_same_names { 2 } else { 0 });
+        if has_same_names {
+            assert_eq!(fs::read(stick.join(&old)).unwrap(), b"other");
+            assert_eq!(fs::read(stick.join(&temporary)).unwrap(), b"unfinished");
+        }
+        // In its place again it takes the next one.
+        fs::remove_dir_all(&stick).unwrap();
+        fs::rename(&first, &stick).unwrap();
+        put(&FolderMedium::new(&stick), true, b"next").unwrap();
+        assert_eq!(names(&stick), [old]);
+    }
+}

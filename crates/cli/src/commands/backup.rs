@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure, Only};
+use keyferry::{BACKUP_PATH, BackupOptions, BackupReport, Encryption, Failure, Only, standing};
 
 use crate::args::BackupArgs;
 use crate::commands::drives;
@@ -51,6 +51,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         plan: args.plan.file.clone(),
     };
     let (restorer, reporter) = (context.restorer()?, Reporter::new(context, "backing up"));
+    let was_there = folder.is_dir();
     let started = Instant::now();
     let result = if dry {
         restorer.plan_backup(&options, reporter.clone())
@@ -64,7 +65,13 @@ pub fn run(context: &Context, args: &BackupArgs) -> Result<()> {
         running.wait()
     };
     reporter.done();
-    let report = result.map_err(|error| explained(context, args, folder, error))?;
+    let report = result.map_err(|error| {
+        let failed = explained(context, args, folder, error);
+        match was_there && failed.exit == Failure::NoMedium.exit_code() {
+            true => with_what_is_there(context, folder, failed),
+            false => failed,
+        }
+    })?;
     summarize(context, &report, started);
     tell(context, &report, &reporter, dry, started);
     plan::tell(&context.output, &args.plan, report.failure);
@@ -88,6 +95,31 @@ fn damaged(report: &BackupReport, failure: Failure) -> Failed {
     let message = format!("damaged in the store, and not in the backup: {lost}");
     Failed::new(failure, message)
         .hint("restore from an earlier backup, or import again; then back up once more")
+}
+
+/// A medium that fails leaves a person wondering what is on it.
+fn with_what_is_there(context: &Context, folder: &Path, failed: Failed) -> Failed {
+    let id = context.existing_store().map(|store| store.id());
+    let standing = id.and_then(|id| standing(folder, &id));
+    let words = standing.map(|standing| {
+        let backup = standing.has_backup.then_some("backup");
+        let unfinished = standing.has_unfinished.then_some("unfinished");
+        backup.into_iter().chain(unfinished).collect::<Vec<_>>()
+    });
+    context.output.summarize("on_medium", words);
+    let Some(standing) = standing else {
+        return failed.hint("what is on it can't be seen now; a backup that was on it was not changed");
+    };
+    let backup = match standing.has_backup {
+        true => "the backup of this computer that was there before",
+        false => "no backup of this computer",
+    };
+    let unfinished = match standing.has_unfinished {
+        true => ", and an unfinished file that the next backup removes",
+        false => "",
+    };
+    let folder = words::path(folder);
+    failed.hint(format!("in {folder} now: {backup}{unfinished}"))
 }
 
 fn explained(context: &Context, args: &BackupArgs, folder: &Path, error: keyferry::Error) -> Failed {

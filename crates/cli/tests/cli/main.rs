@@ -6,6 +6,7 @@ mod documents;
 #[cfg(target_os = "linux")]
 mod elsewhere;
 mod encrypting;
+mod fitting;
 mod flipped;
 #[cfg(unix)]
 mod hostile;
