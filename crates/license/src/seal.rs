@@ -172,9 +172,10 @@ impl Sealer {
         if !matches!(self.secret, Secret::Symmetric(_)) {
             return Err(Error::SealBroken);
         }
-        let key = self.open_unchecked(&grant.digest(), sealed)?;
+        let digest = grant.digest();
+        let key = self.open_unchecked(&digest, sealed)?;
         fits(grant.claim(), &key)?;
-        Ok((grant.vouched(), key))
+        Ok((grant.vouched_as(digest), key))
     }
 
     fn encapsulate(purpose: Purpose, to: &KemPublicKey) -> Result<(Encapsulation, Self)> {

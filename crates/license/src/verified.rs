@@ -82,10 +82,16 @@ impl<T> Unverified<T> {
 
     /// Only for callers in this crate that have just proven it in another way.
     pub(crate) fn vouched(self) -> Verified<T> {
+        let digest = self.digest();
+        self.vouched_as(digest)
+    }
+
+    /// The same where the digest is at hand.
+    pub(crate) fn vouched_as(self, digest: Digest) -> Verified<T> {
         Verified {
-            digest: digest_of(&self.message),
             value: self.value,
             bytes: self.bytes,
+            digest,
         }
     }
 }
