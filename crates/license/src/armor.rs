@@ -15,6 +15,8 @@ pub const CARD: &str = "KEYFERRY CARD";
 /// Label of an issuer's secret.
 pub const ISSUER_KEY: &str = "KEYFERRY ISSUER KEY";
 
+/// Characters of each line of a block but the last.
+const WIDTH: usize = 64;
 /// Bytes of one line of a block, its line end included. Lines outside of blocks may have any length.
 const LINE_LIMIT: usize = 256;
 /// Bytes of an armored secret. Read into a buffer of this size that never moves, so that no copy of it stays behind.
@@ -85,6 +87,7 @@ impl<R: BufRead> Blocks<R> {
         }
         let limit = block_limit(self.label);
         let mut block = Zeroizing::new(Vec::with_capacity(SECRET_LIMIT));
+        let mut must_end = false;
         loop {
             if block.len() + line.len() + 1 > limit {
                 return Err(bad(self.label, start, "the block is too long"));
@@ -98,7 +101,13 @@ impl<R: BufRead> Blocks<R> {
                     .map_err(|e| bad(self.label, start, &e.to_string()));
             }
             match self.read_line(&mut line)? {
-                Some(true) => {}
+                Some(true) if *line == end.as_bytes() => {}
+                // The decoder would also take CR alone for the end of a line, which to everybody else is one long line.
+                Some(true) if must_end || line.is_empty() || line.len() > WIDTH => {
+                    let why = "each line of a block has 64 characters, the last may have fewer";
+                    return Err(bad(self.label, self.line, why));
+                }
+                Some(true) => must_end = line.len() < WIDTH,
                 Some(false) => return Err(bad(self.label, self.line, "the line is too long")),
                 None => return Err(bad(self.label, start, "the block has no end: the file was cut")),
             }

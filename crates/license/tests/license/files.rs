@@ -360,5 +360,19 @@ fn armors(base: &LicenseFile) -> Vec<Vector> {
             "an empty line within the block",
             text.replacen(lines[5], &format!("\n{}", lines[5]), 1),
         ),
+        bad(
+            "lone-cr",
+            "a line that ends with CR alone, which some decoders take",
+            text.replacen(
+                &format!("{}\n{}", lines[5], lines[6]),
+                &format!("{}\r{}", lines[5], lines[6]),
+                1,
+            ),
+        ),
+        bad(
+            "short-line",
+            "a line of 60 characters within the block",
+            text.replacen(lines[5], &format!("{}\n{}", &lines[5][..60], &lines[5][60..]), 1),
+        ),
     ]
 }
