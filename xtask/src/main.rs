@@ -28,6 +28,7 @@ usage: cargo xtask <chore>
                               kill commands at random moments for N minutes (default 5) and finish their work
   soak survive                damage backups of 1 to a million licenses, and read and repair them
   soak sanitizers             run the client in C++ under every sanitizer and valgrind, in all its scenarios
+  soak syscalls               kill commands at every system call, let each write fail, and cut the power while they write
 ";
 
 /// Exit code for a command line that can't be understood, as in the program itself.
