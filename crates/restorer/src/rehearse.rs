@@ -3,7 +3,7 @@
 //! after it lost its store, once as one that holds none (docs/plans.md section 4).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyferry_license::Thumbprint;
 use keyferry_store::{Presence, Store};
@@ -19,6 +19,9 @@ use crate::restore::{
     self, Asking, Backup, Chunks, Ground, Row, Services, Silence, Survey, Told, Way, presences,
 };
 use crate::unlocker::Unlocker;
+
+/// So begins the name of the folder in which a rehearsal keeps its store.
+const SCRATCH: &str = "rehearsal-";
 
 /// How a backup is rehearsed.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +63,7 @@ pub(crate) fn run(operation: &Operation<'_>, options: &RehearsalOptions) -> Resu
     let mut backup = restore::open(&options.path, options.from.as_deref(), &options.unlocker)?;
     let store = operation.open_store()?;
     let _lock = store.operation_lock()?;
+    sweep(&operation.parts.home);
     let name = backup.header().backup.0;
     let mut report = RehearsalReport::default();
     for as_new in [false, true] {
@@ -104,6 +108,20 @@ impl Events for Rehearsing<'_> {
     }
 }
 
+/// Removes what a rehearsal that was killed left; under the operation lock no other one runs.
+fn sweep(home: &Path) {
+    let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(SCRATCH.as_bytes())
+    }) {
+        // What can't be removed is in nobody's way.
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
+}
+
 /// A store in which nothing stays, in this computer's own folder, so that it lies nowhere where others read.
 struct Scratch {
     store: Store,
@@ -117,7 +135,7 @@ impl Scratch {
             why: error.to_string(),
         };
         let folder = tempfile::Builder::new()
-            .prefix("rehearsal-")
+            .prefix(SCRATCH)
             .tempdir_in(&operation.parts.home)
             .map_err(failed)?;
         let store = Store::open(folder.path(), &*operation.parts.guard)?;

@@ -65,6 +65,9 @@ fn a_rehearsal_asks_for_everything_twice_and_spends_nothing() {
     old.clock.set(NOW + 77);
     let home = |computer: &Computer| files_below(computer.home()).len();
     let (before, files) = (ledger::everything(&world), home(&old));
+    let left = old.home().join("rehearsal-of-one-that-was-killed");
+    std::fs::create_dir(&left).expect("a folder");
+    std::fs::write(left.join("store.sqlite"), "half of a store").expect("written");
     let way = world.direct();
     let report = rehearse(&old, &stick, way.clone());
     assert_eq!(ledger::everything(&world), before, "not a row has changed");
