@@ -142,6 +142,12 @@ pub enum Error {
         /// Its file name.
         name: String,
     },
+    /// A file of somebody else bears a name that is needed while another file is written.
+    #[error("{name} is in the way: that name is needed while a backup is written")]
+    InTheWay {
+        /// Its file name.
+        name: String,
+    },
     /// Another process writes this computer's backup into the same folder.
     #[error("another backup to {name} is being written")]
     Busy {
@@ -230,7 +236,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Error::TooLarge { .. } | Error::Invalid { .. } | Error::WrongKey => Fault::Caller,
-            Error::Exists { .. } | Error::Busy { .. } => Fault::Caller,
+            Error::Exists { .. } | Error::InTheWay { .. } | Error::Busy { .. } => Fault::Caller,
             Error::NeedsPassphrase | Error::NeedsIdentity => Fault::Caller,
             Error::WrongPassphrase | Error::NoMatchingIdentity => Fault::Caller,
             Error::BadRecipient { .. } | Error::BadIdentity { .. } => Fault::Caller,
@@ -263,6 +269,7 @@ impl Error {
             }
             Error::NoMedium { .. } => "connect the medium, or name a folder that exists; none is made",
             Error::Exists { .. } => "allow it to be replaced, or name another folder",
+            Error::InTheWay { .. } => "give that file another name, or name another one to write",
             Error::Busy { .. } => "wait until the other one is done",
             Error::TooLittleRoom { .. } | Error::Full { .. } => {
                 "free some space: the old and the new backup must fit side by side"

@@ -316,7 +316,7 @@ pub(crate) fn of_store(error: &keyferry_store::Error) -> Failure {
 fn of_archive(error: &keyferry_archive::Error) -> Failure {
     use keyferry_archive::Error as E;
     match error {
-        E::Exists { .. } => Failure::BackupExists,
+        E::Exists { .. } | E::InTheWay { .. } => Failure::BackupExists,
         E::Busy { .. } => Failure::Busy,
         E::NeedsPassphrase | E::NeedsIdentity | E::WrongPassphrase | E::NoMatchingIdentity => {
             Failure::WrongPassphrase

@@ -6,14 +6,45 @@ use std::io::{self, ErrorKind, Read as _};
 use super::generations::Generations;
 use super::publish::{Publishing, Temporary};
 use super::{BackupName, Medium, NewFile};
-use crate::error::Result;
+use crate::encryption::{Outermost, recognize};
+use crate::error::{Error, Result};
 
 const NAME: &str = "give the backup its name";
 
 impl Publishing<'_> {
+    /// Under a name of the caller's own choice, what stands beside it may be anything: nothing is taken for a leftover but
+    /// a temporary file that is empty or begins as a backup does.
+    pub(super) fn refuse_foreign(&self) -> Result<()> {
+        if self.is_own() {
+            return Ok(());
+        }
+        let previous = self.earlier.gives_way() && self.exists(&self.previous)?;
+        let in_the_way = match previous {
+            true => &self.previous,
+            false if !self.exists(&self.temporary)? || self.is_leftover()? => return Ok(()),
+            false => &self.temporary,
+        };
+        let name = in_the_way.clone();
+        Err(Error::InTheWay { name })
+    }
+
+    /// Is the name one that only backups bear?
+    fn is_own(&self) -> bool {
+        BackupName::parse(&self.current).is_some()
+    }
+
+    fn is_leftover(&self) -> Result<bool> {
+        let start = self.steps.run("look for a backup", |medium| {
+            let mut start = Vec::new();
+            medium.open(&self.temporary)?.take(64).read_to_end(&mut start)?;
+            Ok(start)
+        })?;
+        Ok(start.is_empty() || recognize(&start) != Outermost::Unknown)
+    }
+
     /// A process that was stopped while it replaced the current backup may have left that one set aside.
     pub(super) fn put_back_previous(&self) -> Result<()> {
-        if self.exists(&self.current)? || !self.exists(&self.previous)? {
+        if !self.is_own() || self.exists(&self.current)? || !self.exists(&self.previous)? {
             return Ok(());
         }
         self.steps.run("put the backup back", |medium| {
@@ -119,7 +150,8 @@ impl Publishing<'_> {
     /// The new backup has its name, and nothing takes that from it any more: what can't be done now goes with the next run.
     pub(super) fn tidy(&self) -> (Option<BackupName>, Vec<BackupName>) {
         let (medium, mut kept) = (self.steps.0, None);
-        if medium.exists(&self.previous).unwrap_or(false) {
+        let may_be_there = self.is_own() || self.earlier.gives_way();
+        if may_be_there && medium.exists(&self.previous).unwrap_or(false) {
             match self.kept() {
                 Some(generations) => kept = generations.keep(&self.steps, &self.previous).ok(),
                 None => drop(medium.remove(&self.previous)),

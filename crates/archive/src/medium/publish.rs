@@ -39,6 +39,9 @@ pub struct Published<T> {
 /// `earlier` says what becomes of a backup of this name, and of earlier generations of it: nothing happens to any of them
 /// before the new one was read back and checked. A current one that may neither be replaced nor be kept as a generation is
 /// [`Error::Exists`] before anything is written, and again right before the file would get its name.
+///
+/// The names with `.new` and `.old` after them belong to backups only where the name itself is that of a backup
+/// ([`BackupName`]). Elsewhere a file that may be somebody else's is [`Error::InTheWay`].
 pub fn publish<T, E: From<Error>>(
     medium: &dyn Medium,
     name: &str,
@@ -50,6 +53,7 @@ pub fn publish<T, E: From<Error>>(
     let publishing = Publishing::new(medium, name, earlier.into());
     require_folder(medium)?;
     publishing.refuse_existing()?;
+    publishing.refuse_foreign()?;
     let file = publishing.create()?;
     let mut file = Temporary {
         file,

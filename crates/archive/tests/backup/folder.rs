@@ -300,3 +300,37 @@ fn another_medium_in_its_place_is_told_and_not_touched() {
         assert_eq!(names(&stick), [old]);
     }
 }
+
+/// What `repair -o` names is no backup's name, and what stands beside it is somebody else's.
+#[test]
+fn files_beside_a_name_of_the_callers_choice_stay() {
+    let (whole, _) = backup(&header(1), 2, &[]);
+    let written = |medium: &dyn Medium, overwrite: bool| {
+        let write = |out: &mut dyn Write| out.write_all(b"it").map_err(|e| Error::System(e.to_string()));
+        publish(medium, "x", overwrite, Parity::None, write, |_, ()| Ok(())).map(drop)
+    };
+    let in_the_way = |ended, which: &str| match ended {
+        Err(Error::InTheWay { name }) => assert_eq!(name, which),
+        other => panic!("{other:?}"),
+    };
+    for kept in [&b"letters"[..], &whole] {
+        let folder = tempfile::tempdir().unwrap();
+        let medium = FolderMedium::new(folder.path());
+        fs::write(medium.path("x.old"), kept).unwrap();
+        written(&medium, false).unwrap();
+        assert_eq!(fs::read(medium.path("x")).unwrap(), b"it");
+        in_the_way(written(&medium, true), "x.old");
+        assert_eq!(fs::read(medium.path("x.old")).unwrap(), kept);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let medium = FolderMedium::new(folder.path());
+    fs::write(medium.path("x.new"), b"letters").unwrap();
+    in_the_way(written(&medium, false), "x.new");
+    assert_eq!(fs::read(medium.path("x.new")).unwrap(), b"letters");
+    // What a writer that was stopped left is no obstacle.
+    for leftover in [&b""[..], &whole[..200]] {
+        fs::write(medium.path("x.new"), leftover).unwrap();
+        written(&medium, true).unwrap();
+        assert_eq!(names(folder.path()), ["x"]);
+    }
+}
