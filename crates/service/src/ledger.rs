@@ -1,10 +1,7 @@
 //! The ledger: what the service remembers. A trait, so that the same rules stand on any database; SQLite is the
 //! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
 
-mod refusals;
-mod revocations;
-mod rows;
-mod schema;
+mod numbers;
 mod sqlite;
 
 use keyferry_license::{ComputerId, Digest, LicenseId, RevocationList, Thumbprint, Verified, VerifyingKey};

@@ -1,5 +1,10 @@
 //! The ledger on SQLite: one writer thread with a queue, readers beside it, every commit durable before it is told.
 
+mod refusals;
+mod revocations;
+mod rows;
+mod schema;
+
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +15,7 @@ use keyferry_license::{ComputerId, RevocationList, Thumbprint, Verified, Verifyi
 use keyferry_protocol::{ListNumber, Row};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{
-    Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Refusal, RefusalPage, refusals,
-    revocations, rows, schema,
-};
+use super::{Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Refusal, RefusalPage};
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
@@ -239,7 +241,7 @@ impl Ledger for SqliteLedger {
 }
 
 /// What ended a transaction.
-pub(super) enum Failure {
+enum Failure {
     /// The database said so.
     Sql(rusqlite::Error),
     /// It holds what this program never wrote.
@@ -312,7 +314,7 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-pub(super) fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+fn failed(action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
     move |error| failure(action, error.to_string())
 }
 

@@ -1,12 +1,12 @@
 //! Rows of licenses in the SQLite ledger: read a license's few, judge, insert the next.
 
 use keyferry_license::{Digest, LicenseId, Thumbprint};
-use keyferry_protocol::{Change, Row};
+use keyferry_protocol::Row;
 use rusqlite::{Transaction, params};
 
-use super::LicenseName;
+use super::Failure;
 use super::revocations::Revoked;
-use super::sqlite::Failure;
+use crate::ledger::{LicenseName, numbers};
 use crate::policy::{self, Asker, Case, Judgment, Return, Returned};
 
 const READ: &str = "SELECT seq, computer, change, slot, lease, request, time, previous FROM licenses
@@ -76,7 +76,8 @@ pub(super) fn read(t: &Transaction<'_>, name: &LicenseName) -> Result<Vec<Row>, 
             license: name.1,
             seq: row.get(0)?,
             computer: Thumbprint(row.get(1)?),
-            change: change(row.get(2)?)?,
+            change: numbers::change(row.get(2)?)
+                .ok_or(Failure::Damaged("a row changes nothing that is known"))?,
             slot: row.get(3)?,
             lease: row.get(4)?,
             request: row.get(5)?,
@@ -94,7 +95,7 @@ fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
         license,
         row.seq,
         row.computer.as_bytes(),
-        number(row.change),
+        numbers::of_change(row.change),
         row.slot,
         row.lease,
         row.request,
@@ -102,21 +103,4 @@ fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
         row.previous.as_bytes(),
     ])?;
     Ok(())
-}
-
-fn number(change: Change) -> u8 {
-    match change {
-        Change::Take => 1,
-        Change::Release => 2,
-        Change::Revoke => 3,
-    }
-}
-
-fn change(number: u8) -> Result<Change, Failure> {
-    match number {
-        1 => Ok(Change::Take),
-        2 => Ok(Change::Release),
-        3 => Ok(Change::Revoke),
-        _ => Err(Failure::Damaged("a row changes nothing that is known")),
-    }
 }

@@ -1,11 +1,10 @@
 //! Refusal pages in the SQLite ledger: one for each computer, operation and reason, bounded and forgotten in time.
 
 use keyferry_license::{LicenseId, Thumbprint};
-use keyferry_protocol::Reason;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::sqlite::Failure;
-use super::{LISTED_LICENSES, PAGE_LIFETIME, PageId, Refusal, RefusalPage, RefusedLicense};
+use super::Failure;
+use crate::ledger::{LISTED_LICENSES, PAGE_LIFETIME, PageId, Refusal, RefusalPage, RefusedLicense, numbers};
 
 /// Adds a refusal to its page, which is `fresh` if there is none yet. A retry adds nothing.
 pub(super) fn add(t: &Transaction<'_>, refusal: &Refusal, fresh: PageId) -> Result<PageId, Failure> {
@@ -65,7 +64,8 @@ pub(super) fn read(t: &Transaction<'_>, page: &PageId, now: u64) -> Result<Optio
     })?;
     Ok(Some(RefusalPage {
         computer: Thumbprint(computer),
-        reason: reason(number)?,
+        reason: numbers::reason(number)
+            .ok_or(Failure::Damaged("a refusal for a reason that is not known"))?,
         time,
         licenses: t.prepare_cached(total)?.query_row([page], |row| row.get(0))?,
         listed: listed.collect::<rusqlite::Result<_>>()?,
@@ -77,7 +77,7 @@ fn find_or_make(t: &Transaction<'_>, refusal: &Refusal, fresh: PageId) -> Result
     let key = params![
         refusal.computer.as_bytes(),
         refusal.operation,
-        number(refusal.reason)
+        numbers::of_reason(refusal.reason)
     ];
     let found = t
         .prepare_cached(query)?
@@ -89,7 +89,7 @@ fn find_or_make(t: &Transaction<'_>, refusal: &Refusal, fresh: PageId) -> Result
     forget_old(t, refusal.now)?;
     let statement =
         "INSERT INTO refusals (page, computer, operation, reason, time) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let (computer, reason) = (refusal.computer.as_bytes(), number(refusal.reason));
+    let (computer, reason) = (refusal.computer.as_bytes(), numbers::of_reason(refusal.reason));
     let values = params![fresh, computer, refusal.operation, reason, refusal.now];
     t.prepare_cached(statement)?.execute(values)?;
     Ok(fresh)
@@ -105,31 +105,4 @@ fn forget_old(t: &Transaction<'_>, now: u64) -> Result<(), Failure> {
         t.prepare_cached(statement)?.execute([before])?;
     }
     Ok(())
-}
-
-const REASONS: [Reason; 10] = [
-    Reason::Limit,
-    Reason::Revoked,
-    Reason::Released,
-    Reason::NoBackupRight,
-    Reason::UnknownIssuer,
-    Reason::OtherService,
-    Reason::BadSignature,
-    Reason::BadEscrow,
-    Reason::Malformed,
-    Reason::Twice,
-];
-
-fn number(reason: Reason) -> usize {
-    REASONS
-        .iter()
-        .position(|known| *known == reason)
-        .map_or(0, |at| at + 1)
-}
-
-fn reason(number: usize) -> Result<Reason, Failure> {
-    let found = number.checked_sub(1).and_then(|at| REASONS.get(at));
-    found
-        .copied()
-        .ok_or(Failure::Damaged("a refusal for a reason that is not known"))
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::sqlite::failed;
+use super::failed;
 use crate::error::{Error, Result};
 
 /// Each step leads to the version of its position, from 1.

@@ -5,8 +5,8 @@ use keyferry_license::{ComputerId, Digest, Revocation, RevocationList, Thumbprin
 use keyferry_protocol::{ListNumber, MAX_ITEMS};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::sqlite::Failure;
-use super::{Acknowledged, ListPlace, subject};
+use super::Failure;
+use crate::ledger::{Acknowledged, ListPlace, subject};
 use crate::policy::Case;
 
 const LICENSE: u8 = 1;
