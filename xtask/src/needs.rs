@@ -140,6 +140,14 @@ const FUSE_EXFAT: Need = Need {
     ..MKFS_EXFAT
 };
 
+const POSTGRES: Need = Need {
+    name: "PostgreSQL",
+    // The programs of the server aren't in the PATH, and their folder names their version.
+    probe: "sh -c ls${IFS}/usr/lib/postgresql/*/bin/initdb",
+    source: Source::Package("postgresql"),
+    what_for: "the ledger on PostgreSQL",
+};
+
 const DEBIAN_CARGO: Need = Need {
     name: "Debian's cargo",
     probe: "/usr/bin/cargo --version",
@@ -224,7 +232,7 @@ pub const FOR_WINDOWS_32: &[Need] = &[MINGW_32];
 /// Everything that `cargo xtask test` needs for its first stage.
 pub const FOR_TEST: &[Need] = &[
     RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND, STRACE, MKFS_FAT, FUSE_FAT,
-    MKFS_EXFAT, FUSE_EXFAT,
+    MKFS_EXFAT, FUSE_EXFAT, POSTGRES,
 ];
 
 impl Need {
