@@ -154,7 +154,7 @@ pub trait Ledger: Send + Sync {
     /// A computer, if it was individualized.
     fn computer(&self, id: &ComputerId) -> Result<Option<Computer>>;
 
-    /// Remembers a computer. Of two cards the one with the higher serial stays, and the earlier time.
+    /// Remembers a computer. Of two cards the one with the higher serial stays, and the time of the first.
     fn register(&self, computer: Computer) -> Result<()>;
 
     /// Remembers an issuer's signed card, unless one of a higher serial is known.

@@ -115,7 +115,9 @@ pub(super) fn acknowledgements(
     let query = "SELECT computer, request, time FROM acknowledgements
         WHERE issuer = ?1 AND number = ?2 ORDER BY computer";
     let mut query = t.prepare_cached(query)?;
-    let found = query.query_map(params![list.issuer.as_bytes(), list.number], |row| {
+    // As above.
+    let number = list.number.min(i64::MAX as u64);
+    let found = query.query_map(params![list.issuer.as_bytes(), number], |row| {
         let (request, time) = (row.get(1)?, row.get(2)?);
         Ok((Thumbprint(row.get(0)?), Acknowledged { request, time }))
     })?;
