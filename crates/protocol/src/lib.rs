@@ -12,6 +12,7 @@ mod error;
 mod parcel;
 mod posted;
 mod receipt;
+mod recovery;
 mod release;
 mod request;
 mod revocations;
@@ -26,6 +27,7 @@ pub use error::{Error, Result};
 pub use parcel::{ANSWER_LABEL, AnswerParcel, REQUEST_LABEL, RequestParcel};
 pub use posted::{ListProblem, ListProblemCode, ListReceipt, POSTED_LIMIT, Posted, check_posted};
 pub use receipt::{Entry, Page, Reason, Receipt, Verdict};
+pub use recovery::{CheckedReceipts, ROW_TIME_SEARCH, Receipts, Recovery, Remade, Remaking, check_receipts};
 pub use release::{CheckedRelease, Release, ReleaseItem, ReleasedItem, check_release};
 pub use request::{
     Individualize, Item, LastReceipt, OperationId, Prepared, Request, RequestId, Restore, SignedRequest, kind,

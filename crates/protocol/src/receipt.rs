@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::MESSAGE_LIMIT;
 use crate::error::Result;
+use crate::recovery::Recovery;
 use crate::request::{OperationId, RequestId};
 use crate::revocations::ListNumber;
 
@@ -84,6 +85,9 @@ pub enum Reason {
     /// The license stands twice in the request.
     #[n(10)]
     Twice,
+    /// The service was restored from a backup and can't know yet which slots are free.
+    #[n(11)]
+    Recovery,
 }
 
 impl Reason {
@@ -100,6 +104,7 @@ impl Reason {
             Reason::BadEscrow => "bad-escrow",
             Reason::Malformed => "malformed",
             Reason::Twice => "twice",
+            Reason::Recovery => "recovery",
         }
     }
 }
@@ -181,6 +186,9 @@ pub struct Receipt {
     /// Of a request for revocation lists: the newest number of each issuer that is registered, 0 where there is none.
     #[cbor(n(10), decode_with = "crate::bounds::optional_items")]
     pub newest: Option<Vec<ListNumber>>,
+    /// Of a service whose ledger was restored from a backup.
+    #[n(11)]
+    pub recovery: Option<Recovery>,
 }
 
 impl Receipt {

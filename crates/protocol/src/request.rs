@@ -30,6 +30,8 @@ pub mod kind {
     pub const REVOCATIONS: &str = "revocations";
     /// This computer has obeyed these revocation lists.
     pub const ACKNOWLEDGE: &str = "acknowledge";
+    /// What this service signed, shown to it after it has lost rows.
+    pub const RECEIPTS: &str = "receipts";
 }
 
 /// The last receipt that the computer got from this service.

@@ -1,5 +1,6 @@
 //! A contact with a service: what waits for it is sent before anything new is asked. First the releases that it has not
-//! answered, then its issuers' revocation lists, then the word that they were obeyed.
+//! answered, then its issuers' revocation lists, then the word that they were obeyed; and to one that lost rows of its
+//! ledger what it signed.
 
 use keyferry_license::{Card, Thumbprint, Verified};
 use keyferry_protocol::{LastReceipt, Problem, Receipt};
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::events::LicenseOutcome;
 use crate::operation::Operation;
 use crate::restore::{self, Services, is_not_individualized, problem};
-use crate::{release, revocation};
+use crate::{release, revocation, showing};
 
 /// What contacts brought beside what they were made for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,8 +35,12 @@ pub(crate) struct Contact<'c> {
 impl Contact<'_> {
     /// Settles what is open between this computer and the service. `issuers`: cards of those whose lists are obeyed.
     pub(crate) fn settle(mut self, issuers: &[Verified<Card>]) -> Result<Verified<Card>> {
-        release::deliver(&mut self)?;
+        let delivered = release::deliver(&mut self);
+        // A service that lost rows is helped before anything else, even where it takes no releases for now.
+        showing::show(&mut self)?;
+        delivered?;
         revocation::obey(&mut self, issuers)?;
+        showing::show(&mut self)?;
         restore::resume(&mut self)?;
         Ok(self.card)
     }

@@ -46,6 +46,7 @@ mod revocation;
 mod room;
 mod roots;
 mod shelf;
+mod showing;
 mod transport;
 mod unlocker;
 

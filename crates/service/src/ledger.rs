@@ -2,10 +2,11 @@
 //! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
 
 mod numbers;
+mod place;
 mod sqlite;
 
 use keyferry_license::{ComputerId, Digest, LicenseId, RevocationList, Thumbprint, Verified, VerifyingKey};
-use keyferry_protocol::{ListNumber, OperationId, Reason, RequestId, Row};
+use keyferry_protocol::{ListNumber, OperationId, Reason, Recovery, RequestId, Row};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
@@ -111,6 +112,32 @@ pub struct Acknowledged {
     pub time: u64,
 }
 
+/// What became of a row that a receipt proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is here.
+    Known,
+    /// It was missing, and is here now.
+    Made,
+    /// Another row stands in its place, or the rows beside it don't fit: it is kept apart.
+    Conflict,
+}
+
+/// How far a recovery has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Rows that were made again.
+    pub rows: u64,
+    /// Computers that have shown all they had.
+    pub shown: u64,
+    /// Computers that are known.
+    pub computers: u64,
+    /// Licenses of which a row is missing between others: they give no new slot.
+    pub gaps: u64,
+    /// Rows that are kept apart because they contradict others.
+    pub conflicts: u64,
+}
+
 /// How the ledger knows a subject: by its SHA-256.
 pub fn subject(subject: &str) -> Digest {
     Digest(Sha256::digest(subject.as_bytes()).into())
@@ -168,6 +195,26 @@ pub trait Ledger: Send + Sync {
 
     /// A refusal page, unless it is too old.
     fn page(&self, id: &PageId, now: u64) -> Result<Option<RefusalPage>>;
+
+    /// The newest recovery, whether it lasts or has ended.
+    fn recovery(&self) -> Result<Option<Recovery>>;
+
+    /// Starts a recovery: rows after `since` may be missing. Of one that lasts, the earlier of both times counts from now
+    /// on, under the name that it has.
+    fn start_recovery(&self, since: u64, now: u64) -> Result<Recovery>;
+
+    /// Ends the recovery that lasts. Gives the newest, if there was one at all.
+    fn end_recovery(&self, now: u64) -> Result<Option<Recovery>>;
+
+    /// Writes rows that receipts prove, each where it belongs, as docs/protocol.md section 5.8 has it; each stands for
+    /// itself. They SHOULD come in the order of (issuer, license, seq). `recovery` is when the recovery started.
+    fn put_rows(&self, rows: Vec<Row>, recovery: u64) -> Result<Vec<Placed>>;
+
+    /// Remembers that a computer has shown all it had to the recovery that started then.
+    fn shown(&self, computer: ComputerId, recovery: u64) -> Result<()>;
+
+    /// How far the recovery that started then has come.
+    fn recovered(&self, recovery: u64) -> Result<Recovered>;
 
     /// Does it answer, and can it be written?
     fn ready(&self) -> Result<()>;

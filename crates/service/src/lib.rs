@@ -12,6 +12,7 @@ mod keys;
 pub mod ledger;
 mod pages;
 pub mod policy;
+mod recovery;
 mod release;
 mod restore;
 mod revoke;

@@ -64,6 +64,8 @@ pub struct Asker {
     pub last_receipt: Option<LastReceipt>,
     /// Service time (Unix seconds).
     pub now: u64,
+    /// Rows may be missing, so none is written.
+    pub recovering: bool,
 }
 
 /// What is decided about one license.
@@ -182,6 +184,9 @@ pub fn release(item: &Return, rows: &[Row], asker: &Asker) -> Returned {
     if let Some(row) = rows.iter().find(done) {
         return told(ReturnDecision::Released { slot: row.slot }, Some(row), newest);
     }
+    if asker.recovering {
+        return told(ReturnDecision::Stale, None, newest.saturating_add(1));
+    }
     let slot = match own {
         Some(row) if row.change == Change::Take => Some(row.slot),
         Some(_) => None,
@@ -240,6 +245,9 @@ fn decide(case: &Case, rows: &[Row], revoked: bool, asker: &Asker, fresh: bool) 
     if !case.backup {
         return (Decision::Refused(Reason::NoBackupRight), None);
     }
+    if asker.recovering || has_gap(rows) {
+        return (Decision::Refused(Reason::Recovery), None);
+    }
     let free = (1..=case.limit).find(|slot| held.iter().all(|(taken, ..)| taken != slot));
     let Some(slot) = free.filter(|_| held.len() < case.limit as usize) else {
         return (Decision::Refused(Reason::Limit), None);
@@ -262,6 +270,11 @@ fn next_row(name: LicenseName, rows: &[Row], asker: &Asker, change: Change, slot
         time: last.map_or(asker.now, |row| row.time.max(asker.now)),
         previous: last.map_or(Digest::default(), Row::hash),
     }
+}
+
+/// Is a row missing between others? It may be the one by which somebody holds a slot.
+fn has_gap(rows: &[Row]) -> bool {
+    rows.last().is_some_and(|last| last.seq != rows.len() as u64)
 }
 
 /// A receipt is not older than the row that it announces.

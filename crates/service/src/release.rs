@@ -35,6 +35,7 @@ impl Service {
             request: id,
             last_receipt: request.last_receipt,
             now,
+            recovering: self.recovery()?.is_some_and(|recovery| recovery.lasts()),
         };
         let mut asked: Vec<(usize, Return)> = items
             .iter()

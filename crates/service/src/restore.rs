@@ -45,6 +45,7 @@ impl Service {
             request: id,
             last_receipt: request.last_receipt,
             now,
+            recovering: self.recovery()?.is_some_and(|recovery| recovery.lasts()),
         };
         let judgments = self.judge_sound(&examined, asker, plan)?;
         let judged = self.tell(&examined, &judgments, id, sealer)?;

@@ -162,6 +162,7 @@ impl Service {
             kind::RELEASE => self.known(signed, now, Self::judge_release),
             kind::REVOCATIONS => self.known(signed, now, Self::tell_revocations),
             kind::ACKNOWLEDGE => self.known(signed, now, Self::take_acknowledgement),
+            kind::RECEIPTS => self.known(signed, now, Self::take_receipts),
             unknown => {
                 let message = format!("no request of the kind {:?} is known here", printable(unknown));
                 Err(NotJudged::Problem(ProblemCode::UnknownKind, message))
@@ -221,6 +222,7 @@ impl Service {
             pages: judged.pages,
             card: judged.card,
             newest: judged.newest,
+            recovery: self.told_recovery(now)?,
         };
         Ok(Answer {
             receipt: Some(receipt.sign(self.keys.signing())),

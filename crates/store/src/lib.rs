@@ -17,6 +17,7 @@ mod outbox;
 mod proven;
 mod read;
 mod removal;
+mod shown;
 mod sql;
 mod store;
 mod trust;

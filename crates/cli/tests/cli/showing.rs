@@ -432,6 +432,7 @@ fn a_refusal_is_shown_with_its_page() {
         }],
         card: None,
         newest: None,
+        recovery: None,
     };
     let shown = trip.show(&receipt.sign(&key));
     let entry = shown.of("entry")[0];

@@ -179,6 +179,7 @@ pub fn receipt(entries: Vec<Entry>) -> Receipt {
         pages: reasons.into_iter().map(page).collect(),
         card: None,
         newest: None,
+        recovery: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::events::{LicenseOutcome, Outcome};
 use crate::import::outcome;
 use crate::restore::failure;
+use crate::showing;
 
 /// A request for these licenses, as it waits in the outbox.
 pub(super) fn entry(
@@ -45,9 +46,7 @@ pub(crate) fn deliver(contact: &mut Contact<'_>) -> Result<()> {
             let Some(entry) = still_meant(contact, &id)? else {
                 continue;
             };
-            let checked = contact.ask(&entry.bytes, |answer, card| {
-                check_release(answer, &entry.bytes, card)
-            })?;
+            let checked = judged(contact, &entry)?;
             let said = settle(contact.store, &entry, &checked)?;
             let slots = said
                 .iter()
@@ -64,6 +63,36 @@ pub(crate) fn deliver(contact: &mut Contact<'_>) -> Result<()> {
             why: "the service has not freed all slots that this computer gave back: try again".into(),
         }),
     }
+}
+
+/// Sends it. A service that lost rows judges without them, if it judges at all: it is shown what it lost, and then asked
+/// again with the same bytes.
+fn judged(contact: &mut Contact<'_>, entry: &OutboxEntry) -> Result<CheckedRelease> {
+    let ask = |contact: &mut Contact<'_>| {
+        contact.ask(&entry.bytes, |answer, card| {
+            check_release(answer, &entry.bytes, card)
+        })
+    };
+    let mut checked = ask(contact)?;
+    let is = |checked: &CheckedRelease, open: fn(&ReleasedItem) -> bool| checked.items.iter().any(open);
+    if is(&checked, |item| {
+        matches!(item, ReleasedItem::Stale | ReleasedItem::NotHeld)
+    }) {
+        contact.heard(&checked.receipt, checked.newer_card.clone())?;
+        if showing::show(contact)? {
+            checked = ask(contact)?;
+        }
+    }
+    let lasts = checked.receipt.recovery.is_some_and(|recovery| recovery.lasts());
+    if lasts && is(&checked, |item| matches!(item, ReleasedItem::Stale)) {
+        return Err(Error::Link {
+            failure: Failure::ServiceBusy,
+            why: "the service was restored from a backup and takes no slots back yet; what this computer gave back \
+                  waits: try again in a few days"
+                .into(),
+        });
+    }
+    Ok(checked)
 }
 
 /// A request that waits, without the licenses that are here again: to give those back would take their slots from under

@@ -13,8 +13,8 @@ use keyferry_protocol::{
 use keyferry_store::{LastReceipt, OutboxEntry, Store};
 
 use super::batch::Asked;
-use super::connect::problem;
 use super::failure_of;
+use super::problems::problem;
 use super::settle::settle;
 use super::told::Told;
 use crate::code::Failure;

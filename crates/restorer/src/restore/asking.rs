@@ -9,8 +9,9 @@ use keyferry_protocol::{
 use keyferry_store::Store;
 
 use super::batch::{self, Asked};
-use super::connect::{newest_card, problem};
+use super::connect::newest_card;
 use super::failure_of;
+use super::problems::problem;
 use super::rows::Row;
 use super::settle::failure;
 use super::survey::Ground;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use keyferry_license::{Card, CardKind, Thumbprint, Verified, armor};
 use keyferry_protocol::{
-    Individualize, OperationId, Prepared, Problem, ProblemCode, Receipt, Request, check_answer, kind,
+    Individualize, OperationId, Prepared, Receipt, Recovery, Request, check_answer, kind,
 };
 use keyferry_store::{LastReceipt, Store};
 
 use super::outgoing::Outgoing;
+use super::problems::{problem, while_individualizing};
 use super::survey::Ground;
 use super::{Links, failure_of};
 use crate::code::{Failure, HResult};
@@ -37,6 +38,8 @@ pub(crate) struct Services {
     links: Links,
     pub(crate) operation: OperationId,
     heard: BTreeMap<Thumbprint, LastReceipt>,
+    /// Services that say, signed, that they lost rows of their ledgers.
+    recovering: BTreeMap<Thumbprint, Recovery>,
     /// How often this operation individualized this computer.
     pub(crate) individualized: u32,
     /// Where requests go when they travel by file.
@@ -63,6 +66,7 @@ impl Services {
             links,
             operation: [0; 16],
             heard: BTreeMap::new(),
+            recovering: BTreeMap::new(),
             individualized: 0,
             outgoing: None,
             news: News::default(),
@@ -76,6 +80,7 @@ impl Services {
             links: Links::new(),
             operation: keyferry_license::random()?,
             heard: BTreeMap::new(),
+            recovering: BTreeMap::new(),
             individualized: 0,
             outgoing: None,
             news: News::default(),
@@ -195,7 +200,15 @@ impl Services {
             request: receipt.request,
             time: receipt.time,
         };
+        if let Some(recovery) = receipt.recovery {
+            self.recovering.insert(receipt.service, recovery);
+        }
         self.newest(receipt.service, last);
+    }
+
+    /// What a service said of its lost rows in this operation.
+    pub(crate) fn recovery(&self, service: &Thumbprint) -> Option<Recovery> {
+        self.recovering.get(service).copied()
     }
 
     fn newest(&mut self, service: Thumbprint, last: LastReceipt) {
@@ -345,34 +358,6 @@ pub(crate) fn newest_card(
         });
     }
     Ok(card)
-}
-
-/// A service that can't be reached has a code of its own while it individualizes.
-fn while_individualizing(error: Error) -> Error {
-    match error {
-        Error::Transport(error) => Error::Individualization(error),
-        other => other,
-    }
-}
-
-/// A service that did not judge, as an error.
-pub(crate) fn problem(problem: Problem) -> Error {
-    Error::Problem {
-        code: problem.code,
-        message: problem.message.shown(),
-        retry_after: problem.retry_after,
-    }
-}
-
-/// Does the service not know this computer (any more)?
-pub(crate) fn is_not_individualized(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Problem {
-            code: ProblemCode::NotIndividualized,
-            ..
-        }
-    )
 }
 
 #[cfg(test)]

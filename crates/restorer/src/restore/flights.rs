@@ -8,8 +8,9 @@ use keyferry_protocol::{Checked, Prepared, check_answer, kind};
 use keyferry_store::{OutboxEntry, Store};
 
 use super::batch::{self, Asked};
-use super::connect::{Link, Services, is_not_individualized, problem};
+use super::connect::{Link, Services};
 use super::failure_of;
+use super::problems::{is_not_individualized, problem};
 use super::rows::Row;
 use super::settle::settle;
 use super::survey::Ground;

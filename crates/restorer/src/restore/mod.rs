@@ -8,6 +8,7 @@ mod connect;
 mod execute;
 mod flights;
 mod outgoing;
+mod problems;
 mod resume;
 mod rows;
 mod settle;
@@ -34,8 +35,9 @@ use survey::Telling;
 
 pub(crate) use answer::run as take_answers;
 pub(crate) use asking::{Asking, Silence, ask_plan};
-pub(crate) use connect::{Services, is_not_individualized, newest_card, problem};
+pub(crate) use connect::{Services, newest_card};
 pub(crate) use execute::take_back;
+pub(crate) use problems::{is_not_individualized, problem};
 pub(crate) use resume::resume;
 pub(crate) use rows::{Chunks, Row};
 pub(crate) use settle::failure;

@@ -132,6 +132,7 @@ pub(crate) fn failure(reason: Reason) -> Failure {
         Reason::Released => Failure::Released,
         Reason::OtherService => Failure::OtherService,
         Reason::BadSignature | Reason::BadEscrow | Reason::Malformed => Failure::BackupCorrupt,
+        Reason::Recovery => Failure::ServiceBusy,
         Reason::NoBackupRight | Reason::UnknownIssuer | Reason::Twice => Failure::Refused,
     }
 }

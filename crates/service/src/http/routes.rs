@@ -137,8 +137,13 @@ pub(super) async fn health() -> Response {
 
 /// `GET /readyz`: the ledger answers.
 pub(super) async fn ready(State(desk): State<Desk>) -> Response {
-    match desk.work(Service::ready).await {
-        Ok(Ok(())) => text(StatusCode::OK, "ready\n"),
+    // In recovery it is ready too: computers have to get through to show what they have.
+    match desk
+        .work(|service| service.ready().and_then(|()| service.recovery()))
+        .await
+    {
+        Ok(Ok(Some(recovery))) if recovery.lasts() => text(StatusCode::OK, "ready, in recovery\n"),
+        Ok(Ok(_)) => text(StatusCode::OK, "ready\n"),
         Ok(Err(error)) => {
             tracing::error!("not ready: {error}");
             text(StatusCode::SERVICE_UNAVAILABLE, "the ledger doesn't answer\n")

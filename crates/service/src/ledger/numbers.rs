@@ -2,7 +2,7 @@
 
 use keyferry_protocol::{Change, Reason};
 
-const REASONS: [Reason; 10] = [
+const REASONS: [Reason; 11] = [
     Reason::Limit,
     Reason::Revoked,
     Reason::Released,
@@ -13,6 +13,7 @@ const REASONS: [Reason; 10] = [
     Reason::BadEscrow,
     Reason::Malformed,
     Reason::Twice,
+    Reason::Recovery,
 ];
 
 pub(super) fn of_change(change: Change) -> u8 {
@@ -51,11 +52,11 @@ mod tests {
         for number in 1..=3 {
             assert_eq!(change(number).map(of_change), Some(number));
         }
-        for number in 1..=10 {
+        for number in 1..=11 {
             assert_eq!(reason(number).map(of_reason), Some(number));
         }
         assert_eq!(
-            (change(0), change(4), reason(0), reason(11)),
+            (change(0), change(4), reason(0), reason(12)),
             (None, None, None, None)
         );
     }

@@ -1,5 +1,6 @@
 //! The ledger on SQLite: one writer thread with a queue, readers beside it, every commit durable before it is told.
 
+mod recovery;
 mod refusals;
 mod revocations;
 mod rows;
@@ -12,10 +13,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use keyferry_license::{ComputerId, RevocationList, Thumbprint, Verified, VerifyingKey};
-use keyferry_protocol::{ListNumber, Row};
+use keyferry_protocol::{ListNumber, Recovery, Row};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Refusal, RefusalPage};
+use super::{
+    Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
+};
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
@@ -230,6 +233,30 @@ impl Ledger for SqliteLedger {
 
     fn page(&self, id: &PageId, now: u64) -> Result<Option<RefusalPage>> {
         self.read("find a page", |t| refusals::read(t, id, now))
+    }
+
+    fn recovery(&self) -> Result<Option<Recovery>> {
+        self.read("tell whether it recovers", recovery::newest)
+    }
+
+    fn start_recovery(&self, since: u64, now: u64) -> Result<Recovery> {
+        self.write("start its recovery", move |t| recovery::start(t, since, now))
+    }
+
+    fn end_recovery(&self, now: u64) -> Result<Option<Recovery>> {
+        self.write("end its recovery", move |t| recovery::end(t, now))
+    }
+
+    fn put_rows(&self, rows: Vec<Row>, recovery: u64) -> Result<Vec<Placed>> {
+        self.write("take rows back", move |t| recovery::put(t, &rows, recovery))
+    }
+
+    fn shown(&self, computer: ComputerId, recovery: u64) -> Result<()> {
+        self.write("take rows back", move |t| recovery::shown(t, computer, recovery))
+    }
+
+    fn recovered(&self, recovery: u64) -> Result<Recovered> {
+        self.read("count what came back", |t| recovery::recovered(t, recovery))
     }
 
     fn ready(&self) -> Result<()> {

@@ -77,6 +77,16 @@ pub(super) fn words(reason: Reason) -> Words {
             &["Nothing has to be done."],
             false,
         ),
+        Reason::Recovery => (
+            "The service is coming back from a backup",
+            "It can't know yet which places are free: computers that hold these licenses still have to tell.",
+            &[
+                "Restore again in a few days. Nothing was taken, and nothing is lost.",
+                "A computer that holds a license already gets it back now.",
+                "If you operate this service: keyferry service recovery says how far it has come.",
+            ],
+            false,
+        ),
     };
     Words {
         heading,

@@ -154,7 +154,7 @@ fn what_can_not_be_served_is_said_at_the_start() {
         .pragma_update(None, "user_version", 99)
         .unwrap();
     let opened = Service::open(config("http://127.0.0.1:1", vec![]));
-    assert!(matches!(opened, Err(Error::LedgerTooNew { found: 99, known: 2 })));
+    assert!(matches!(opened, Err(Error::LedgerTooNew { found: 99, known: 3 })));
 }
 
 #[test]

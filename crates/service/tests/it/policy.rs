@@ -32,6 +32,7 @@ fn asker(n: u8, request: u8) -> Asker {
         request: [request; 32],
         last_receipt: None,
         now: NOW,
+        recovering: false,
     }
 }
 

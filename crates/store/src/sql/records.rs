@@ -1,4 +1,4 @@
-//! Statements over cards, the outbox, receipts and backups that were proven.
+//! Statements over cards, the outbox, receipts, to whom they were shown, and backups that were proven.
 
 use std::path::Path;
 
@@ -204,6 +204,22 @@ pub fn proven(db: &Connection, path: &Path, backup: &[u8; 16]) -> Result<Option<
     let found = db
         .prepare_cached(sql)
         .and_then(|mut s| s.query_row([backup], |row| row.get(0)).optional());
+    Ok(found.map_err(failed(path))?.map(uint))
+}
+
+/// Keeps to which recovery of a service all receipts were shown.
+pub fn put_shown(db: &Connection, path: &Path, service: &Thumbprint, started: u64) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO shown (service, started) VALUES (?1, ?2)";
+    let written = db.execute(sql, params![service.0, int(started)]);
+    written.map(drop).map_err(failed(path))
+}
+
+/// The last recovery of a service to which all receipts were shown.
+pub fn shown(db: &Connection, path: &Path, service: &Thumbprint) -> Result<Option<u64>> {
+    let sql = "SELECT started FROM shown WHERE service = ?1";
+    let found = db
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row([service.0], |row| row.get(0)).optional());
     Ok(found.map_err(failed(path))?.map(uint))
 }
 

@@ -70,6 +70,9 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE proven (backup BLOB NOT NULL PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE shown (service BLOB NOT NULL PRIMARY KEY, started INTEGER NOT NULL) WITHOUT ROWID;
+",
 ];
 
 /// Gives the first row of a new store, after it told computer.key, durably.

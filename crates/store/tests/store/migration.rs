@@ -42,7 +42,7 @@ fn nothing_of_version_1_is_lost() {
     let world = version_1();
     assert_eq!(version(&world), 1);
     let store = world.store();
-    assert_eq!(version(&world), 3);
+    assert_eq!(version(&world), 4);
     assert_eq!(store.count().unwrap(), 2);
     let issuer = store.accepted_roots().unwrap()[0].card.thumbprint();
     let ids = [1, 2, 3, 4u8].map(|n| LicenseId::new_at(NOW + u64::from(n), [n; 10]));
@@ -104,6 +104,11 @@ fn it_can_do_what_a_new_one_can() {
     assert_eq!(store.revocation_seen(&issuer).unwrap(), 0);
     store.record_proven(&[1; 16], NOW).unwrap();
     assert_eq!(store.last_proven(&[1; 16]).unwrap(), Some(NOW));
+    assert_eq!(store.shown_to(&SERVICE).unwrap(), None);
+    for started in [NOW, NOW + 1] {
+        store.put_shown_to(&SERVICE, started).unwrap();
+        assert_eq!(store.shown_to(&SERVICE).unwrap(), Some(started));
+    }
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn many_may_bring_it_forward_at_once() {
     let world = version_1();
     let counted = at_once(8, |_| world.store().count().unwrap());
     assert_eq!(counted, [2; 8]);
-    assert_eq!(version(&world), 3);
+    assert_eq!(version(&world), 4);
 }
 
 #[test]
@@ -129,15 +134,15 @@ fn a_step_that_fails_leaves_the_old_version() {
 fn a_newer_store_is_named_and_left_alone() {
     let world = version_1();
     drop(world.store());
-    world.sqlite().pragma_update(None, "user_version", 4).unwrap();
+    world.sqlite().pragma_update(None, "user_version", 5).unwrap();
     let before = std::fs::read(world.file("store.sqlite")).unwrap();
     let refused = world.try_store().err().unwrap();
     assert!(
         matches!(
             refused,
             Error::Newer {
-                found: 4,
-                known: 3,
+                found: 5,
+                known: 4,
                 ..
             }
         ),

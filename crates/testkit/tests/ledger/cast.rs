@@ -54,6 +54,7 @@ pub fn asks_at(computer: ComputerId, now: u64) -> Asker {
         request: random().expect("randomness"),
         last_receipt: None,
         now,
+        recovering: false,
     }
 }
 

@@ -13,6 +13,7 @@ mod ledger;
 mod machine;
 mod medium;
 mod planning;
+mod recovering;
 mod rehearsing;
 mod release;
 mod restricted;

@@ -88,7 +88,7 @@ pub(super) fn read(t: &Transaction<'_>, name: &LicenseName) -> Result<Vec<Row>, 
     Ok(rows)
 }
 
-fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
+pub(super) fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
     let LicenseId(license) = &row.license;
     t.prepare_cached(ADD)?.execute(params![
         row.issuer.as_bytes(),

@@ -6,7 +6,7 @@ use super::failed;
 use crate::error::{Error, Result};
 
 /// Each step leads to the version of its position, from 1.
-const STEPS: [&str; 2] = [FIRST, REVOCATIONS];
+const STEPS: [&str; 3] = [FIRST, REVOCATIONS, RECOVERY];
 
 const FIRST: &str = "
     -- A change and its audit record in one. No rows: the origin holds slot 1.
@@ -89,6 +89,37 @@ const REVOCATIONS: &str = "
         request  BLOB NOT NULL CHECK (length(request) = 32),
         time     INTEGER NOT NULL,
         PRIMARY KEY (issuer, number, computer)
+    ) STRICT, WITHOUT ROWID;
+";
+
+const RECOVERY: &str = "
+    CREATE TABLE recoveries (
+        started INTEGER PRIMARY KEY NOT NULL,
+        since   INTEGER NOT NULL,
+        ended   INTEGER
+    ) STRICT;
+    -- Rows of licenses that were made again from receipts, and in which recovery.
+    CREATE TABLE recovered (
+        issuer  BLOB NOT NULL,
+        license BLOB NOT NULL,
+        seq     INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        PRIMARY KEY (issuer, license, seq)
+    ) STRICT, WITHOUT ROWID;
+    -- Rows that receipts prove and that contradict others, as they are encoded.
+    CREATE TABLE conflicts (
+        issuer  BLOB NOT NULL,
+        license BLOB NOT NULL,
+        seq     INTEGER NOT NULL,
+        hash    BLOB NOT NULL CHECK (length(hash) = 32),
+        started INTEGER NOT NULL,
+        row     BLOB NOT NULL,
+        PRIMARY KEY (issuer, license, seq, hash)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE shown (
+        started  INTEGER NOT NULL,
+        computer BLOB NOT NULL CHECK (length(computer) = 32),
+        PRIMARY KEY (started, computer)
     ) STRICT, WITHOUT ROWID;
 ";
 
