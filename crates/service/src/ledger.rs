@@ -2,6 +2,7 @@
 //! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
 
 mod numbers;
+mod order;
 mod place;
 mod sqlite;
 
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
+pub use order::RowOrder;
 pub use sqlite::SqliteLedger;
 
 /// 128 random bits: the address of a refusal page.
@@ -177,6 +179,13 @@ pub trait Ledger: Send + Sync {
 
     /// All rows of these licenses, by sequence number, in the order of `names`.
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>>;
+
+    /// The order of [`Ledger::walk`].
+    fn order(&self) -> RowOrder;
+
+    /// Rows of all licenses, those after this license and number, in the order of [`Ledger::order`]: at most so many.
+    /// For whoever checks the ledger; nothing that answers a computer asks for them.
+    fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>>;
 
     /// A computer, if it was individualized.
     fn computer(&self, id: &ComputerId) -> Result<Option<Computer>>;

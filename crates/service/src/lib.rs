@@ -6,6 +6,7 @@
 
 mod alone;
 mod carried;
+pub mod check;
 mod error;
 mod http;
 mod keys;

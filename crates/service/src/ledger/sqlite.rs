@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 
 use super::{
     Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
+    RowOrder,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
@@ -162,6 +163,14 @@ impl Ledger for SqliteLedger {
         self.read("be read", |t| {
             names.iter().map(|name| rows::read(t, name)).collect()
         })
+    }
+
+    fn order(&self) -> RowOrder {
+        RowOrder::Issuer
+    }
+
+    fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>> {
+        self.read("be read", |t| rows::walk(t, after, most))
     }
 
     fn computer(&self, id: &ComputerId) -> Result<Option<Computer>> {

@@ -11,6 +11,9 @@ use crate::policy::{self, Asker, Case, Judgment, Return, Returned};
 
 const READ: &str = "SELECT seq, computer, change, slot, lease, request, time, previous FROM licenses
     WHERE issuer = ?1 AND license = ?2 ORDER BY seq";
+const WALK: &str =
+    "SELECT seq, computer, change, slot, lease, request, time, previous, issuer, license FROM licenses
+    WHERE (issuer, license, seq) > (?1, ?2, ?3) ORDER BY issuer, license, seq LIMIT ?4";
 const ADD: &str = "INSERT INTO licenses
     (issuer, license, seq, computer, change, slot, lease, request, time, previous)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -71,21 +74,37 @@ pub(super) fn read(t: &Transaction<'_>, name: &LicenseName) -> Result<Vec<Row>, 
     let mut found = query.query(params![name.0.as_bytes(), name.1.as_bytes()])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        rows.push(Row {
-            issuer: name.0,
-            license: name.1,
-            seq: row.get(0)?,
-            computer: Thumbprint(row.get(1)?),
-            change: numbers::change(row.get(2)?)
-                .ok_or(Failure::Damaged("a row changes nothing that is known"))?,
-            slot: row.get(3)?,
-            lease: row.get(4)?,
-            request: row.get(5)?,
-            time: row.get(6)?,
-            previous: Digest(row.get(7)?),
-        });
+        rows.push(whole(*name, row)?);
     }
     Ok(rows)
+}
+
+/// Rows after this one, of all licenses.
+pub(super) fn walk(t: &Transaction<'_>, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>, Failure> {
+    let ((issuer, license), seq) = after;
+    let mut query = t.prepare_cached(WALK)?;
+    let mut found = query.query(params![issuer.as_bytes(), license.as_bytes(), seq, most])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(whole((Thumbprint(row.get(8)?), LicenseId(row.get(9)?)), row)?);
+    }
+    Ok(rows)
+}
+
+fn whole(name: LicenseName, row: &rusqlite::Row<'_>) -> Result<Row, Failure> {
+    Ok(Row {
+        issuer: name.0,
+        license: name.1,
+        seq: row.get(0)?,
+        computer: Thumbprint(row.get(1)?),
+        change: numbers::change(row.get(2)?)
+            .ok_or(Failure::Damaged("a row changes nothing that is known"))?,
+        slot: row.get(3)?,
+        lease: row.get(4)?,
+        request: row.get(5)?,
+        time: row.get(6)?,
+        previous: Digest(row.get(7)?),
+    })
 }
 
 pub(super) fn add(t: &Transaction<'_>, row: &Row) -> Result<(), Failure> {
