@@ -20,7 +20,7 @@ impl Service {
         let (mut elsewhere, mut problem, mut good) = (None, None, false);
         for parcel in self.parcels(file)? {
             let (parcel, id) = parcel;
-            if parcel.service != self.card.thumbprint() {
+            if parcel.service != self.card().thumbprint() {
                 elsewhere = Some(parcel.url.shown());
                 continue;
             }

@@ -1,17 +1,19 @@
-//! The service's own keys and its card: two files in its folder, apart from the ledger.
+//! The service's own keys and its card: two files in its folder, apart from the ledger (docs/operations.md, "Keys and
+//! recovery"). Keys change; those that were replaced stay, to verify and to open.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use keyferry_license::{
-    Card, CardKey, CardKind, KemSecret, KeyUse, PublicKey, Secret32, SigningSecret, Text, Thumbprint,
-    Verified, armor, decode_exact, encode,
+    Card, CardKey, CardKind, KemSecret, KeyUse, PublicKey, SigningSecret, Text, Thumbprint, Verified, armor,
 };
-use minicbor::{Decode, Encode};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::files;
+
+mod stored;
 
 /// The keys, in PEM armor, mode 0600.
 pub const KEY_FILE: &str = "service.key";
@@ -20,64 +22,108 @@ pub const CARD_FILE: &str = "service.card";
 /// Label of the armor of [`KEY_FILE`].
 pub const SERVICE_KEY: &str = "KEYFERRY SERVICE KEY";
 
-/// The service's secrets: the root that signs its card, the key that signs receipts, and the one that escrows are
-/// sealed for. Wiped when dropped, never shown.
+/// As many as a card has room for.
+const MOST_KEYS: usize = 32;
+/// Locked while keys change.
+const LOCK_FILE: &str = "rotate.lock";
+
+/// The service's secrets: the root that signs its card, the keys that sign receipts, and those that escrows are sealed
+/// for, in the order of the card. Wiped when dropped, never shown.
 #[derive(Debug)]
 pub struct ServiceKeys {
     root: SigningSecret,
-    signing: SigningSecret,
-    escrow: KemSecret,
-    created: u64,
+    keys: Vec<ServiceKey>,
     /// Made just now: no card was ever given away.
     new: bool,
 }
 
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Stored {
-    #[cbor(n(1), with = "minicbor::bytes")]
-    root: [u8; 32],
-    #[cbor(n(2), with = "minicbor::bytes")]
-    signing: [u8; 32],
-    #[cbor(n(3), with = "minicbor::bytes")]
-    escrow: [u8; 32],
-    #[n(4)]
-    created: u64,
+/// One key, and when it is used.
+#[derive(Debug)]
+struct ServiceKey {
+    secret: KeySecret,
+    not_before: u64,
+    not_after: Option<u64>,
 }
 
-impl Drop for Stored {
-    fn drop(&mut self) {
-        self.root.zeroize();
-        self.signing.zeroize();
-        self.escrow.zeroize();
+#[derive(Debug)]
+enum KeySecret {
+    Sign(SigningSecret),
+    Seal(KemSecret),
+}
+
+impl KeySecret {
+    fn generate(usage: KeyUse) -> Result<Self> {
+        Ok(match usage {
+            KeyUse::Sign => Self::Sign(SigningSecret::generate()?),
+            KeyUse::Seal => Self::Seal(KemSecret::generate()?),
+        })
+    }
+
+    fn usage(&self) -> KeyUse {
+        match self {
+            Self::Sign(_) => KeyUse::Sign,
+            Self::Seal(_) => KeyUse::Seal,
+        }
+    }
+
+    fn public(&self) -> Result<PublicKey> {
+        Ok(match self {
+            Self::Sign(key) => PublicKey::Ed25519(key.public()),
+            Self::Seal(key) => PublicKey::XWing(key.public()?),
+        })
+    }
+}
+
+impl ServiceKey {
+    fn is_retired(&self, now: u64) -> bool {
+        self.not_after.is_some_and(|end| end <= now)
+    }
+
+    fn has_begun(&self, now: u64) -> bool {
+        self.not_before <= now
     }
 }
 
 impl ServiceKeys {
     /// Fresh keys.
     pub fn generate(now: u64) -> Result<Self> {
+        let key = |usage| {
+            Ok(ServiceKey {
+                secret: KeySecret::generate(usage)?,
+                not_before: now,
+                not_after: None,
+            })
+        };
         Ok(Self {
             root: SigningSecret::generate()?,
-            signing: SigningSecret::generate()?,
-            escrow: KemSecret::generate()?,
-            created: now,
+            keys: [KeyUse::Sign, KeyUse::Seal]
+                .into_iter()
+                .map(key)
+                .collect::<Result<_>>()?,
             new: true,
         })
     }
 
     /// The keys of this folder; made at the first start.
     pub fn open(dir: &Path, now: u64) -> Result<Self> {
+        if let Some(keys) = Self::read(dir)? {
+            return Ok(keys);
+        }
+        let keys = Self::generate(now)?;
+        let path = dir.join(KEY_FILE);
+        if files::create_secret(dir, &path, keys.to_armor()?.as_bytes())? {
+            return Ok(keys);
+        }
+        // Another process was faster.
+        Self::read(dir)?.ok_or_else(|| Error::file("read", &path)(ErrorKind::NotFound.into()))
+    }
+
+    /// The keys of this folder, if it has any.
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(KEY_FILE);
         match fs::read(&path) {
-            Ok(text) => Self::from_armor(&Zeroizing::new(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let keys = Self::generate(now)?;
-                if create_secret(dir, &path, keys.to_armor()?.as_bytes())? {
-                    return Ok(keys);
-                }
-                let text = fs::read(&path).map_err(Error::file("read", &path))?;
-                Self::from_armor(&Zeroizing::new(text))
-            }
+            Ok(text) => Self::from_armor(&Zeroizing::new(text)).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file("read", &path)(error)),
         }
     }
@@ -87,27 +133,78 @@ impl ServiceKeys {
         self.root.public().thumbprint()
     }
 
-    /// Signs receipts.
-    pub fn signing(&self) -> &SigningSecret {
-        &self.signing
-    }
-
-    /// Opens escrows.
-    pub fn escrow(&self) -> &KemSecret {
-        &self.escrow
-    }
-
-    /// The card of this folder, written anew under a higher serial where name or address changed.
-    pub fn card(&self, dir: &Path, name: &str, url: &str, now: u64) -> Result<Verified<Card>> {
-        let path = dir.join(CARD_FILE);
-        let known = match fs::read(&path) {
-            Ok(text) => Some(Card::verify(&armor::single(armor::CARD, &text)?)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::file("read", &path)(error)),
+    /// Signs receipts at this time (Unix seconds): the newest key that has begun and is not retired. Of a clock before
+    /// all of them the first to begin.
+    pub fn signing(&self, now: u64) -> &SigningSecret {
+        let signing = || {
+            self.keys.iter().filter_map(|key| match &key.secret {
+                KeySecret::Sign(secret) => Some((key, secret)),
+                KeySecret::Seal(_) => None,
+            })
         };
-        let known = known.filter(|card| card.thumbprint() == self.thumbprint());
+        let current = signing()
+            .filter(|(key, _)| key.has_begun(now) && !key.is_retired(now))
+            .max_by_key(|(key, _)| key.not_before);
+        let current = current.or_else(|| signing().min_by_key(|(key, _)| key.not_before));
+        // Reading refuses a file without a key to sign.
+        current.map_or(&self.root, |(_, secret)| secret)
+    }
+
+    /// Open escrows, in the order of the card; all there ever were.
+    pub fn escrows(&self) -> impl Iterator<Item = &KemSecret> {
+        self.keys.iter().filter_map(|key| match &key.secret {
+            KeySecret::Seal(secret) => Some(secret),
+            KeySecret::Sign(_) => None,
+        })
+    }
+
+    /// Adds a new key for each of these uses, from `not_before` on (Unix seconds); the one before it is retired then.
+    fn rotate(&mut self, uses: &[KeyUse], not_before: u64, now: u64) -> Result<()> {
+        let refused = |field, why: String| Err(Error::Config { field, why });
+        if not_before < now {
+            return refused("not before", "a new key can't begin in the past".into());
+        }
+        if self.keys.len() + uses.len() > MOST_KEYS {
+            return refused(
+                "key",
+                format!("a card has room for {MOST_KEYS} keys, and all of them stay listed"),
+            );
+        }
+        for usage in uses {
+            let mut others = self.keys.iter_mut().filter(|key| key.secret.usage() == *usage);
+            if let Some(waiting) = others.find(|key| !key.has_begun(now)) {
+                let why = format!("a new one begins at {} already: wait for it", waiting.not_before);
+                return refused("key", why);
+            }
+        }
+        for usage in uses {
+            let current = self.keys.iter_mut().filter(|key| key.secret.usage() == *usage);
+            for key in current.filter(|key| key.not_after.is_none()) {
+                key.not_after = Some(not_before);
+            }
+            self.keys.push(ServiceKey {
+                secret: KeySecret::generate(*usage)?,
+                not_before,
+                not_after: None,
+            });
+        }
+        // Nobody seals for a key that is yet to come: it stands behind the one that is used until then.
+        self.keys.sort_by_key(|key| {
+            let place = match (key.is_retired(now), key.has_begun(now)) {
+                (false, true) => 0,
+                (false, false) => 1,
+                (true, _) => 2,
+            };
+            (place, std::cmp::Reverse(key.not_before))
+        });
+        Ok(())
+    }
+
+    /// The card of this folder, written anew under a higher serial where name, address or keys changed.
+    pub fn card(&self, dir: &Path, name: &str, url: &str, now: u64) -> Result<Verified<Card>> {
+        let known = read_card(dir)?.filter(|card| card.thumbprint() == self.thumbprint());
         let serial = match &known {
-            Some(card) if says(card, name, url) => return Ok(card.clone()),
+            Some(card) if self.is_said_by(card, name, url)? => return Ok(card.clone()),
             Some(card) => card.serial.saturating_add(1),
             None if self.new => 1,
             // The old card is gone: the time is higher than any serial that was counted up from 1.
@@ -115,104 +212,80 @@ impl ServiceKeys {
         };
         let card = self.sign_card(name, url, serial)?;
         let text = armor::write(armor::CARD, card.as_bytes())?;
-        replace(dir, &path, text.as_bytes())?;
+        files::replace(dir, &dir.join(CARD_FILE), text.as_bytes(), 0o644)?;
         Ok(card)
     }
 
-    fn sign_card(&self, name: &str, url: &str, serial: u64) -> Result<Verified<Card>> {
-        let key = |usage, key| CardKey {
-            usage,
-            key,
-            not_before: self.created,
-            not_after: None,
+    fn is_said_by(&self, card: &Card, name: &str, url: &str) -> Result<bool> {
+        let says = *card.name == *name && card.urls.first().is_some_and(|first| **first == *url);
+        Ok(says && card.keys == self.card_keys()?)
+    }
+
+    fn card_keys(&self) -> Result<Vec<CardKey>> {
+        let key = |key: &ServiceKey| {
+            Ok(CardKey {
+                usage: key.secret.usage(),
+                key: key.secret.public()?,
+                not_before: key.not_before,
+                not_after: key.not_after,
+            })
         };
+        self.keys.iter().map(key).collect()
+    }
+
+    fn sign_card(&self, name: &str, url: &str, serial: u64) -> Result<Verified<Card>> {
         let card = Card {
             kind: CardKind::Service,
             name: Text::new("name of the service", name)?,
             root: PublicKey::Ed25519(self.root.public()),
-            keys: vec![
-                key(KeyUse::Sign, PublicKey::Ed25519(self.signing.public())),
-                key(KeyUse::Seal, PublicKey::XWing(self.escrow.public()?)),
-            ],
+            keys: self.card_keys()?,
             urls: vec![Text::new("URL of the service", url)?],
             serial,
         };
         Ok(card.sign(&self.root)?)
     }
+}
 
-    fn to_armor(&self) -> Result<Zeroizing<String>> {
-        let stored = Stored {
-            root: *self.root.seed().expose(),
-            signing: *self.signing.seed().expose(),
-            escrow: *self.escrow.seed().expose(),
-            created: self.created,
-        };
-        let bytes = Zeroizing::new(encode(&stored));
-        Ok(Zeroizing::new(armor::write(SERVICE_KEY, &bytes)?))
-    }
-
-    fn from_armor(text: &[u8]) -> Result<Self> {
-        let block = Zeroizing::new(armor::single(SERVICE_KEY, text)?);
-        let stored: Stored = decode_exact("service key", &block, 1024)?;
-        Ok(Self {
-            root: SigningSecret::from_seed(Secret32::from_bytes(stored.root)),
-            signing: SigningSecret::from_seed(Secret32::from_bytes(stored.signing)),
-            escrow: KemSecret::from_seed(Secret32::from_bytes(stored.escrow)),
-            created: stored.created,
-            new: false,
-        })
+/// The card of this folder, if it has one.
+pub fn read_card(dir: &Path) -> Result<Option<Verified<Card>>> {
+    let path = dir.join(CARD_FILE);
+    match fs::read(&path) {
+        Ok(text) => Ok(Some(Card::verify(&armor::single(armor::CARD, &text)?)?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", &path)(error)),
     }
 }
 
-fn says(card: &Card, name: &str, url: &str) -> bool {
-    *card.name == *name && card.urls.first().is_some_and(|first| **first == *url)
-}
-
-/// Writes a secret that must not be there yet; false where another process was faster. The file is whole or absent.
-fn create_secret(dir: &Path, path: &Path, text: &[u8]) -> Result<bool> {
-    let temporary = write_temporary(dir, path, text, 0o600)?;
-    let linked = fs::hard_link(&temporary, path);
-    let removed = fs::remove_file(&temporary);
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
-        linked => linked.map_err(Error::file("create", path))?,
+/// Adds a new key for each of these uses to the folder's keys, from `not_before` on (Unix seconds), and writes the card that
+/// lists it. A service that runs takes both up by itself.
+pub fn rotate(dir: &Path, uses: &[KeyUse], not_before: u64, now: u64) -> Result<Verified<Card>> {
+    let missing = |file: &str| Error::Config {
+        field: "dir",
+        why: format!("there is no {file} in {}: start the service once", dir.display()),
+    };
+    if !dir.join(KEY_FILE).exists() {
+        return Err(missing(KEY_FILE));
     }
-    removed.map_err(Error::file("remove", &temporary))?;
-    sync_folder(dir)?;
-    Ok(true)
+    let _lock = lock(dir)?;
+    let mut keys = ServiceKeys::read(dir)?.ok_or_else(|| missing(KEY_FILE))?;
+    let card = read_card(dir)?.ok_or_else(|| missing(CARD_FILE))?;
+    keys.rotate(uses, not_before, now)?;
+    let path = dir.join(KEY_FILE);
+    // The key is durable before anybody can seal for it.
+    files::replace(dir, &path, keys.to_armor()?.as_bytes(), 0o600)?;
+    let url = card.urls.first().map(|url| url.to_string()).unwrap_or_default();
+    keys.card(dir, &card.name, &url, now)
 }
 
-/// Replaces a file; it is the old one or the new one at every instant.
-fn replace(dir: &Path, path: &Path, text: &[u8]) -> Result<()> {
-    let temporary = write_temporary(dir, path, text, 0o644)?;
-    fs::rename(&temporary, path).map_err(Error::file("write", path))?;
-    sync_folder(dir)
-}
-
-fn write_temporary(dir: &Path, path: &Path, text: &[u8], mode: u32) -> Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
+/// One at a time: a key that is in the card and in no file would be lost.
+fn lock(dir: &Path) -> Result<fs::File> {
+    let path = dir.join(LOCK_FILE);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(not(unix))]
-    let _ = mode;
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut file = options
-        .open(&temporary)
-        .map_err(Error::file("create", &temporary))?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    written.map_err(Error::file("write", &temporary))?;
-    Ok(temporary)
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.open(&path).map_err(Error::file("open", &path))?;
+    file.lock().map_err(Error::file("lock", &path))?;
+    Ok(file)
 }
 
-#[cfg(unix)]
-fn sync_folder(dir: &Path) -> Result<()> {
-    let synced = fs::File::open(dir).and_then(|folder| folder.sync_all());
-    synced.map_err(Error::file("write", dir))
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -92,8 +92,8 @@ impl Service {
         let more = page.licenses.saturating_sub(page.listed.len() as u64);
         let words = words(page.reason);
         let html = RefusalHtml {
-            service: self.card.name.shown(),
-            thumbprint: self.card.thumbprint(),
+            service: self.card().name.shown(),
+            thumbprint: self.card().thumbprint(),
             date: date(page.time),
             own: names.get(page.computer)?,
             licenses: page.licenses,
@@ -110,14 +110,14 @@ impl Service {
 
     /// What stands at `/`.
     pub fn start_page(&self) -> String {
-        let thumbprint = self.card.thumbprint();
+        let thumbprint = self.card().thumbprint();
         let digits = thumbprint.to_string();
         let fours: Vec<&str> = (0..digits.len())
             .step_by(4)
             .filter_map(|at| digits.get(at..at + 4))
             .collect();
         rendered(&StartHtml {
-            service: self.card.name.shown(),
+            service: self.card().name.shown(),
             thumbprint,
             grouped: fours.join(" "),
         })
@@ -126,16 +126,16 @@ impl Service {
     /// What stands at `/authorize`; with why the last file was not answered.
     pub(crate) fn upload_page(&self, why: Option<&str>) -> String {
         rendered(&UploadHtml {
-            service: self.card.name.shown(),
-            thumbprint: self.card.thumbprint(),
+            service: self.card().name.shown(),
+            thumbprint: self.card().thumbprint(),
             why,
         })
     }
 
     pub(crate) fn not_found_page(&self) -> String {
         rendered(&NotFoundHtml {
-            service: self.card.name.shown(),
-            thumbprint: self.card.thumbprint(),
+            service: self.card().name.shown(),
+            thumbprint: self.card().thumbprint(),
         })
     }
 

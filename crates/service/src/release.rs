@@ -74,7 +74,7 @@ impl Service {
         }
         let issuer = self.issuers.get(&claim.issuer).ok_or(Reason::UnknownIssuer)?;
         let grant = grant.verify_with(issuer).map_err(|_| Reason::BadSignature)?;
-        if grant.service != self.card.thumbprint() {
+        if grant.service != self.card().thumbprint() {
             return Err(Reason::OtherService);
         }
         Ok(grant.origin == request.computer)

@@ -10,6 +10,7 @@ use keyferry_license::{
 use keyferry_protocol::{Delivery, Entry, Item, Page, Reason, Request, RequestId, Restore, Verdict, kind};
 
 use crate::error::Result;
+use crate::escrows::Escrows;
 use crate::ledger::{LISTED_LICENSES, Refusal, RefusedLicense, subject};
 use crate::policy::{Asker, Case, Decision, Judgment};
 use crate::service::{Judged, NotJudged, Service};
@@ -80,14 +81,14 @@ impl Service {
                 }
             }
         }
-        let escrow = Sealer::open_escrow(&body.enc, self.keys.escrow()).ok();
+        let escrows = Escrows::of(&body.enc, self.keys().escrows());
         for (issuer, (places, grants)) in by_issuer {
             let Some(card) = self.issuers.get(&issuer) else {
                 continue;
             };
             for (at, grant) in places.iter().zip(Unverified::<Grant>::verify_batch(grants, card)) {
                 examined[*at] = Some(match grant {
-                    Ok(grant) => self.open_escrow(grant, escrow.as_ref(), &body.items[*at].escrow),
+                    Ok(grant) => self.open_escrow(grant, &escrows, &body.items[*at].escrow),
                     Err(_) => Examined::Unsound(Reason::BadSignature, self.claimed(&body.items[*at])),
                 });
             }
@@ -99,13 +100,13 @@ impl Service {
             .collect()
     }
 
-    fn open_escrow(&self, grant: Verified<Grant>, escrow: Option<&Sealer>, sealed: &SealedKey) -> Examined {
-        if grant.service != self.card.thumbprint() {
+    fn open_escrow(&self, grant: Verified<Grant>, escrows: &Escrows<'_>, sealed: &SealedKey) -> Examined {
+        if grant.service != self.card().thumbprint() {
             return self.unsound(Reason::OtherService, &grant);
         }
-        match escrow.map(|escrow| escrow.open(&grant, sealed)) {
-            Some(Ok(key)) => Examined::Sound(Box::new(grant), key),
-            _ => self.unsound(Reason::BadEscrow, &grant),
+        match escrows.open(&grant, sealed) {
+            Some(key) => Examined::Sound(Box::new(grant), key),
+            None => self.unsound(Reason::BadEscrow, &grant),
         }
     }
 

@@ -41,14 +41,14 @@ impl Service {
             Ok(ListPlace::Taken(time)) => {
                 tracing::info!(%issuer, number, entries = list.entries.len(), "revocation list taken");
                 let receipt = ListReceipt {
-                    service: self.card.thumbprint(),
+                    service: self.card().thumbprint(),
                     issuer,
                     number,
                     list: *list.digest(),
                     time,
                 };
                 Posted {
-                    receipt: Some(receipt.sign(self.keys.signing())),
+                    receipt: Some(receipt.sign(self.keys().signing(now))),
                     problem: None,
                 }
             }

@@ -14,6 +14,7 @@ use keyferry_protocol::{
 };
 
 use crate::error::{Error, Result};
+use crate::identity::Identities;
 use crate::keys::ServiceKeys;
 use crate::ledger::{Computer, Ledger, SqliteLedger};
 use crate::policy::Policy;
@@ -41,8 +42,7 @@ pub struct ServiceConfig {
 
 /// The license management service.
 pub struct Service {
-    pub(crate) keys: ServiceKeys,
-    pub(crate) card: Verified<Card>,
+    identities: Identities,
     pub(crate) url: String,
     pub(crate) issuers: HashMap<Thumbprint, Verified<Card>>,
     pub(crate) policy: Policy,
@@ -82,8 +82,7 @@ impl Service {
         make_folder(&config.dir)?;
         let url = base_url(&config.url)?;
         let now = unix_now();
-        let keys = ServiceKeys::open(&config.dir, now)?;
-        let card = keys.card(&config.dir, &config.name, &url, now)?;
+        let identities = Identities::open(&config.dir, &config.name, &url, now)?;
         for issuer in &config.issuers {
             if issuer.kind != CardKind::Issuer {
                 let why = format!("the card of {} is not an issuer's", issuer.name.shown());
@@ -96,8 +95,7 @@ impl Service {
             Ok((card.thumbprint(), card))
         });
         Ok(Self {
-            keys,
-            card,
+            identities,
             url,
             issuers: registered.collect::<Result<_>>()?,
             policy: config.policy,
@@ -105,9 +103,20 @@ impl Service {
         })
     }
 
-    /// Its card.
+    /// Its card, the newest.
     pub fn card(&self) -> &Verified<Card> {
-        &self.card
+        &self.identities.now().card
+    }
+
+    /// Its keys, the newest.
+    pub(crate) fn keys(&self) -> &ServiceKeys {
+        &self.identities.now().keys
+    }
+
+    /// Takes up the files of its keys and its card as they are now. While requests come it looks after them by itself,
+    /// once in a second.
+    pub fn renew(&self) -> Result<()> {
+        self.identities.renew(unix_now()).map(drop)
     }
 
     /// Its base address, without a slash at the end.
@@ -132,6 +141,7 @@ impl Service {
 
     /// The same, as a value.
     pub fn answer(&self, request: &[u8], now: u64) -> Answer {
+        self.identities.look(now);
         match self.judge(request, now) {
             Ok(answer) => answer,
             Err(NotJudged::Problem(code, message)) => {
@@ -152,7 +162,7 @@ impl Service {
             return Err(NotJudged::Problem(ProblemCode::BadRequest, message));
         }
         let signed = SignedRequest::decode(bytes)?;
-        if signed.claim().service != self.card.thumbprint() {
+        if signed.claim().service != self.card().thumbprint() {
             let message = format!("the request is for the service {}", signed.claim().service);
             return Err(NotJudged::Problem(ProblemCode::OtherService, message));
         }
@@ -214,7 +224,7 @@ impl Service {
         let receipt = Receipt {
             request: id,
             operation: request.operation,
-            service: self.card.thumbprint(),
+            service: self.card().thumbprint(),
             computer: request.computer,
             time: now.max(judged.not_before),
             kind: Text::new("kind of request", &*request.kind)?,
@@ -225,9 +235,9 @@ impl Service {
             recovery: self.told_recovery(now)?,
         };
         Ok(Answer {
-            receipt: Some(receipt.sign(self.keys.signing())),
+            receipt: Some(receipt.sign(self.keys().signing(now))),
             delivery: judged.delivery,
-            card: Some(self.card.as_bytes().to_vec()),
+            card: Some(self.card().as_bytes().to_vec()),
             problem: None,
             lists: judged.lists,
         })

@@ -111,7 +111,11 @@ impl Scene {
         receipt.computer = computer.id();
         receipt.entries.truncate(1);
         entry(&mut receipt.entries[0]);
-        receipt.sign(ServiceKeys::open(self.world.dir.path(), NOW).unwrap().signing())
+        receipt.sign(
+            ServiceKeys::open(self.world.dir.path(), NOW)
+                .unwrap()
+                .signing(NOW),
+        )
     }
 }
 

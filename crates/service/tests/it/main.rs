@@ -11,6 +11,7 @@ mod race;
 mod release;
 mod restore;
 mod revoke;
+mod rotate;
 mod secrets;
 mod server;
 mod tls;

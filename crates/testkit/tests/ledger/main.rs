@@ -7,6 +7,7 @@ mod judging;
 mod migrating;
 mod place;
 mod racing;
+mod recovering;
 mod refusing;
 mod releasing;
 mod remembering;
@@ -33,6 +34,11 @@ macro_rules! on {
             racing::of_many_computers_exactly_as_many_as_the_limit_get_a_license,
             racing::of_two_lists_of_one_number_one_is_taken,
             racing::one_request_on_many_ways_spends_once,
+            recovering::a_missing_row_blocks_new_slots_and_nothing_else,
+            recovering::a_recovery_is_for_all_processes_and_goes_on_until_it_ends,
+            recovering::in_recovery_nothing_is_taken_or_given_back,
+            recovering::rows_come_back_in_any_order,
+            recovering::rows_that_contradict_are_kept_apart,
             refusing::a_page_is_forgotten_in_time,
             refusing::a_page_lists_a_hundred_and_counts_all,
             refusing::a_retry_adds_nothing_to_its_page,
