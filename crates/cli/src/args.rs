@@ -4,6 +4,7 @@ mod help;
 mod issuer;
 mod mine;
 mod operate;
+mod service;
 mod travel;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub use mine::{
     UseArgs,
 };
 pub use operate::{CompletionsArgs, DemoArgs, ManArgs, ServeArgs};
+pub use service::{CheckArgs, ServiceCommand};
 pub use travel::{
     AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, OnlyArgs, PlanArgs, RepairArgs,
     RestoreArgs, UnlockArgs, VerifyArgs,
@@ -102,6 +104,9 @@ pub enum Command {
     Issuer(IssuerCommand),
     /// Run a license management service
     Serve(ServeArgs),
+    /// Look after a service's folder and ledger
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Show the whole trip on this computer
     Demo(DemoArgs),
     /// Print a completion script for a shell

@@ -17,6 +17,7 @@ mod restore;
 mod revoke;
 pub mod schema;
 mod serve;
+mod service;
 mod show;
 mod trust;
 mod use_key;
@@ -45,6 +46,7 @@ pub fn run(context: &Context, command: Command) -> Result<()> {
         Command::Receipts(args) => receipts::run(context, &args),
         Command::Issuer(command) => issuer::run(context, command),
         Command::Serve(args) => serve::run(context, &args),
+        Command::Service(command) => service::run(context, &command),
         Command::Demo(args) => crate::demo::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),

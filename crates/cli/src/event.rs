@@ -50,6 +50,8 @@ events! {
     Error = "error";
     /// A license document was written to a file.
     Exported = "exported";
+    /// Something in a ledger or a receipt that must not be.
+    Finding = "finding";
     /// An issuer.
     Issuer = "issuer";
     /// A content key.

@@ -9,6 +9,7 @@ mod bounds;
 mod challenge;
 mod check;
 mod error;
+mod kept;
 mod parcel;
 mod posted;
 mod receipt;
@@ -24,6 +25,7 @@ pub use challenge::{
 };
 pub use check::{Checked, CheckedItem, check_answer};
 pub use error::{Error, Result};
+pub use kept::{kept_receipt, next_kept_receipt};
 pub use parcel::{ANSWER_LABEL, AnswerParcel, REQUEST_LABEL, RequestParcel};
 pub use posted::{ListProblem, ListProblemCode, ListReceipt, POSTED_LIMIT, Posted, check_posted};
 pub use receipt::{Entry, Page, Reason, Receipt, Verdict};

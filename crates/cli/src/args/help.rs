@@ -27,7 +27,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["import", "export", "show", "use", "trust", "computer", "receipts"],
     ),
     ("Issuers", &["issuer"]),
-    ("Operators", &["serve"]),
+    ("Operators", &["serve", "service"]),
     ("More", &["demo", "completions", "man", "schema"]),
 ];
 

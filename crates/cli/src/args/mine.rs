@@ -158,7 +158,11 @@ pub struct ReleaseArgs {
 
 /// Arguments of `receipts`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ReceiptsArgs {
+    /// Write them as they were signed into a file in this folder, which must be there: for `service check`
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Option<ReceiptsCommand>,
 }

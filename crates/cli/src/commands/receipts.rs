@@ -2,15 +2,23 @@
 
 use keyferry::{Failure, KeptReceipt};
 
+use std::path::Path;
+
+use keyferry_protocol::kept_receipt;
+
 use crate::args::ReceiptsArgs;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
+use crate::files::{NewFile, Readers};
 use crate::output::Line;
 use crate::words;
 
-/// Lists, or verifies.
+/// Lists, verifies, or writes into a file.
 pub fn run(context: &Context, args: &ReceiptsArgs) -> Result<()> {
+    if let Some(folder) = &args.to {
+        return export(context, folder);
+    }
     let (output, verify) = (&context.output, args.command.is_some());
     let (mut receipts, mut rows, mut bad) = (0_u64, 0, 0_u64);
     let store = context.store()?;
@@ -40,6 +48,28 @@ pub fn run(context: &Context, args: &ReceiptsArgs) -> Result<()> {
         "{} verified; {} of the services' ledgers made again",
         words::count(receipts, "receipt"),
         words::count(rows, "row")
+    ));
+    Ok(())
+}
+
+/// As they were signed: whoever has the service's card can verify them.
+fn export(context: &Context, folder: &Path) -> Result<()> {
+    let store = context.store()?;
+    let id = store.id().to_string();
+    let path = folder.join(format!("receipts-{}.cborseq", &id[..8]));
+    let mut file = NewFile::create(&path, true, Readers::Owner)?;
+    let mut receipts = 0_u64;
+    store.for_each_receipt(None, |kept| {
+        receipts += 1;
+        file.write(&kept_receipt(&kept.bytes))
+    })?;
+    file.finish()?;
+    context.output.summarize("receipts", receipts);
+    context.output.summarize("path", path.display().to_string());
+    context.output.text(format_args!(
+        "{} written to {}",
+        words::count(receipts, "receipt"),
+        path.display()
     ));
     Ok(())
 }

@@ -133,6 +133,13 @@ fn documents(seen: &mut Seen) {
     seen.all(&place.json(&["--home", "a", "export", "--all", "--to", "out"]));
 }
 
+/// A ledger from which a row was taken.
+fn check(seen: &mut Seen) {
+    let place = crate::checking::moved();
+    crate::checking::edit(&place, "DELETE FROM licenses");
+    seen.all(&place.json(&["service", "check", "--dir", "svc", "receipts"]));
+}
+
 #[test]
 fn every_event_of_the_schema_is_said_by_the_program() {
     let mut seen = Seen::default();
@@ -140,6 +147,7 @@ fn every_event_of_the_schema_is_said_by_the_program() {
     revoke(&mut seen);
     messages(&mut seen);
     documents(&mut seen);
+    check(&mut seen);
     let place = Place::new();
     let demo = place.json(&["demo", "--licenses", "2"]);
     assert_eq!(demo.exit, 0, "{:?}", demo.all);

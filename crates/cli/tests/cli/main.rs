@@ -1,6 +1,7 @@
 //! The command line as a process: exit codes, messages, files and lines of JSON.
 
 mod by_file;
+mod checking;
 mod describing;
 mod documents;
 #[cfg(target_os = "linux")]
