@@ -3,6 +3,7 @@
 //! in it and nothing more.
 
 mod content;
+mod envelope;
 mod file;
 mod head;
 mod identity;
@@ -10,6 +11,7 @@ mod passphrase;
 mod seal;
 
 pub(crate) use content::Content;
+pub use envelope::{Envelope, open_envelope};
 pub(crate) use file::Inside;
 pub use file::{FileKey, Unlock};
 pub(crate) use head::Head;

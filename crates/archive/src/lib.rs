@@ -23,8 +23,8 @@ mod writer;
 pub use damage::{Damage, Lost, Place, Tally};
 pub use document::{Assembled, Assembler, BrokenDocument, Document};
 pub use encryption::{
-    Encrypted, Encryption, FileKey, HEAD_LIMIT, Identity, MAX_RECIPIENTS, MAX_WORK_FACTOR, Passphrase,
-    Recipient, Unlock, WORK_FACTOR,
+    Encrypted, Encryption, Envelope, FileKey, HEAD_LIMIT, Identity, MAX_RECIPIENTS, MAX_WORK_FACTOR,
+    Passphrase, Recipient, Unlock, WORK_FACTOR, open_envelope,
 };
 pub use error::{Error, Fault, Result};
 pub use header::{BackupId, HEADER_LIMIT, Header, LastReceipt, MAX_ISSUERS, MAX_SERVICES, ServiceSeal};

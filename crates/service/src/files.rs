@@ -45,12 +45,12 @@ fn write_temporary(dir: &Path, path: &Path, text: &[u8], mode: u32) -> Result<Pa
 }
 
 #[cfg(unix)]
-fn sync_folder(dir: &Path) -> Result<()> {
+pub(crate) fn sync_folder(dir: &Path) -> Result<()> {
     let synced = fs::File::open(dir).and_then(|folder| folder.sync_all());
     synced.map_err(Error::file("write", dir))
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> Result<()> {
     Ok(())
 }

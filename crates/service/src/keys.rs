@@ -216,6 +216,11 @@ impl ServiceKeys {
         Ok(card)
     }
 
+    /// Does this card list these keys and no others?
+    pub(crate) fn are_in(&self, card: &Verified<Card>) -> Result<bool> {
+        Ok(card.thumbprint() == self.thumbprint() && card.keys == self.card_keys()?)
+    }
+
     fn is_said_by(&self, card: &Card, name: &str, url: &str) -> Result<bool> {
         let says = *card.name == *name && card.urls.first().is_some_and(|first| **first == *url);
         Ok(says && card.keys == self.card_keys()?)

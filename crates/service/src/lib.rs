@@ -5,6 +5,7 @@
 //! key passes through while its license is being judged and is kept nowhere.
 
 mod alone;
+mod backup;
 mod carried;
 pub mod check;
 mod error;
@@ -23,6 +24,7 @@ mod revoke;
 mod service;
 
 pub use alone::FolderLock;
+pub use backup::{BackedUp, Restored, restore_backup, write_backup};
 pub use carried::NotCarried;
 pub use error::{Error, Result};
 pub use http::{Shutdown, Tls, serve, serve_tls};

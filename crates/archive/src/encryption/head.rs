@@ -176,7 +176,7 @@ fn decryptor(bytes: &[u8]) -> Result<age::Decryptor<&[u8]>, DecryptError> {
     age::Decryptor::new_buffered(bytes)
 }
 
-fn stream(source: io::Error) -> Error {
+pub(super) fn stream(source: io::Error) -> Error {
     Error::Stream {
         doing: "read",
         at: 0,

@@ -62,6 +62,27 @@ impl SqliteLedger {
         })
     }
 
+    /// Writes a copy of the ledger in this file, as it is at one moment, while others write it. `into` must not be there.
+    pub fn snapshot(path: &Path, into: &Path) -> Result<()> {
+        let connection = connect(path)?;
+        let into = into.to_string_lossy();
+        connection
+            .execute("VACUUM INTO ?1", [into])
+            .map(drop)
+            .map_err(failed("be copied"))
+    }
+
+    /// Reads all of the database and compares it with itself.
+    pub fn check_whole(&self) -> Result<()> {
+        self.read("be checked", |t| {
+            let said: String = t.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            match said.as_str() {
+                "ok" => Ok(()),
+                _ => Err(Failure::Damaged("SQLite finds it inconsistent")),
+            }
+        })
+    }
+
     /// Runs a transaction on the writer's thread and waits until it is durable. It may run more than once.
     fn write<T: Send + 'static>(
         &self,
