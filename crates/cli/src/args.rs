@@ -18,7 +18,10 @@ pub use mine::{
     UseArgs,
 };
 pub use operate::{CompletionsArgs, DemoArgs, ManArgs, ServeArgs};
-pub use service::{CheckArgs, ServiceCommand};
+pub use service::{
+    CheckArgs, RecoveredArgs, RecoveryArgs, RotateArgs, ServiceBackupArgs, ServiceCommand,
+    ServiceRestoreArgs, Usage,
+};
 pub use travel::{
     AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, OnlyArgs, PlanArgs, RepairArgs,
     RestoreArgs, UnlockArgs, VerifyArgs,

@@ -74,6 +74,8 @@ events! {
     Progress = "progress";
     /// A receipt.
     Receipt = "receipt";
+    /// A ledger that was restored, and what came back of it.
+    Recovery = "recovery";
     /// What a rehearsal would bring of a license.
     Rehearsed = "rehearsed";
     /// An issuer is no longer accepted.

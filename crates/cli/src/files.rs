@@ -121,6 +121,17 @@ impl NewFile {
     }
 }
 
+/// For whoever writes a stream; an error doesn't name the file.
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes a whole file.
 pub fn write_new(path: &Path, overwrite: bool, readers: Readers, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(path, overwrite, readers)?;

@@ -75,7 +75,7 @@ fn number(text: &str) -> Result<u32, String> {
 }
 
 /// A date (its first second, UTC) or a time with its offset.
-fn time(text: &str) -> Result<u64, String> {
+pub fn time(text: &str) -> Result<u64, String> {
     let moment = match text.parse::<jiff::civil::Date>() {
         Ok(date) if !text.contains(['T', 't', ' ']) => date
             .to_zoned(jiff::tz::TimeZone::UTC)

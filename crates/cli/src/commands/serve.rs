@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use keyferry_license::CardKind;
+use keyferry_protocol::Recovery;
 use keyferry_service::policy::Policy;
 use keyferry_service::{CARD_FILE, FolderLock, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
 
@@ -51,6 +52,10 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         policy: Policy::default(),
     })?;
     announce(context, args, &service, &address.to_string());
+    if let Some(recovery) = service.recovery()?.filter(Recovery::lasts) {
+        super::service::tell_recovery(&context.output, &recovery, Some(&service.recovered(&recovery)?));
+        context.output.flush();
+    }
     if let Some(before) = before.and_then(|card| card.urls.first().map(|url| url.shown()))
         && before != service.url()
     {

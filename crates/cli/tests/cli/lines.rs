@@ -138,6 +138,16 @@ fn check(seen: &mut Seen) {
     let place = crate::checking::moved();
     crate::checking::edit(&place, "DELETE FROM licenses");
     seen.all(&place.json(&["service", "check", "--dir", "svc", "receipts"]));
+    let recovery = [
+        "service",
+        "recovery",
+        "--dir",
+        "svc",
+        "--start",
+        "--since",
+        "2026-01-31",
+    ];
+    seen.all(&place.json(&recovery));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod listing;
 mod manual;
 mod place;
 mod plugged;
+mod recovering;
 mod rehearsing;
 mod release;
 mod repairing;

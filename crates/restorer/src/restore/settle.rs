@@ -110,7 +110,11 @@ fn sort(asked: Vec<Asked>, items: Vec<CheckedItem>, again: bool) -> Sorted {
                 });
             }
             CheckedItem::Refused(Reason::Released) if again => sorted.repeat.push((grant, escrow)),
-            CheckedItem::Refused(reason) => sorted.refused.push((grant, failure(reason), None, Some(reason))),
+            CheckedItem::Refused(reason) => {
+                sorted
+                    .refused
+                    .push((grant, failure(reason), why(reason), Some(reason)));
+            }
             CheckedItem::WrongKey(error) => {
                 let why = format!("the service delivered a wrong key: {error}");
                 sorted.refused.push((grant, Failure::BadData, Some(why), None));
@@ -122,6 +126,12 @@ fn sort(asked: Vec<Asked>, items: Vec<CheckedItem>, again: bool) -> Sorted {
         }
     }
     sorted
+}
+
+/// What a failure doesn't say by its name.
+fn why(reason: Reason) -> Option<String> {
+    let words = "the service was restored from a backup and gives no new slot yet; nothing is lost: try again in a few days";
+    (reason == Reason::Recovery).then(|| words.into())
 }
 
 /// The service's reason as a failure of this side.

@@ -26,7 +26,7 @@ const ENDING: &str = "cborseq";
 /// Checks a ledger.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<()> {
     let card = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service)?;
-    let ledger = open(args)?;
+    let ledger = open(&args.dir)?;
     let policy = Policy::default();
     let mut checker = Checker::new(&*ledger, &card, &policy);
     let mut told = |finding| tell(context, &finding);
@@ -51,8 +51,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<()> {
 }
 
 /// Nothing is made where no ledger is.
-fn open(args: &CheckArgs) -> Result<Box<dyn Ledger>> {
-    let path = args.dir.join(LEDGER_FILE);
+pub(super) fn open(dir: &Path) -> Result<Box<dyn Ledger>> {
+    let path = dir.join(LEDGER_FILE);
     if !path.is_file() {
         return Err(Failed::file("read", &path, &io::ErrorKind::NotFound.into())
             .hint("--dir is the folder that serve was given"));
