@@ -105,6 +105,19 @@ fn given(file: Option<&Path>, command: Option<&str>) -> Result<Option<Passphrase
     }
 }
 
+/// The first line of a file that holds a password.
+pub fn password(file: &Path) -> Result<Zeroizing<String>> {
+    let open = std::fs::File::open(file).map_err(|e| Failed::file("read", file, &e))?;
+    let line = first_line(open).map_err(|e| Failed::file("read", file, &e))?;
+    match line.is_empty() {
+        true => Err(Failed::usage(format!(
+            "{}: its first line is empty",
+            file.display()
+        ))),
+        false => Ok(line),
+    }
+}
+
 fn from_command(command: &str) -> Result<Passphrase> {
     let failed = |why: String| Failed::usage(format!("the passphrase command gave no passphrase: {why}"));
     let started = shell(command)

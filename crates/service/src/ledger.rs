@@ -1,10 +1,13 @@
-//! The ledger: what the service remembers. A trait, so that the same rules stand on any database; SQLite is the
-//! embedded one. A request, an escrow, a delivery or a content key is never handed to it.
+//! The ledger: what the service remembers (docs/ledger.md). A trait, so that the same rules stand on any database:
+//! SQLite, which is embedded, and PostgreSQL. A request, an escrow, a delivery or a content key is never handed to it.
 
 mod numbers;
 mod order;
 mod place;
+mod postgres;
+mod revoking;
 mod sqlite;
+mod url;
 
 use keyferry_license::{ComputerId, Digest, LicenseId, RevocationList, Thumbprint, Verified, VerifyingKey};
 use keyferry_protocol::{ListNumber, OperationId, Reason, Recovery, RequestId, Row};
@@ -14,7 +17,9 @@ use crate::error::Result;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
 pub use order::RowOrder;
+pub use postgres::PostgresLedger;
 pub use sqlite::SqliteLedger;
+pub use url::{LedgerUrl, PostgresUrl};
 
 /// 128 random bits: the address of a refusal page.
 pub type PageId = [u8; 16];
@@ -145,10 +150,11 @@ pub fn subject(subject: &str) -> Digest {
     Digest(Sha256::digest(subject.as_bytes()).into())
 }
 
-/// The service's memory. Calls block; each is durable when it returns, or has changed nothing.
+/// The service's memory (docs/ledger.md). Calls block; what they say is durable when they return.
 pub trait Ledger: Send + Sync {
-    /// Judges licenses and writes the rows that follow, in one transaction; the answers are in the order of `cases`.
-    /// Cases SHOULD come in the order of (issuer, license), which is the order of the rows.
+    /// Judges licenses and writes the rows that follow; the answers are in the order of `cases`. No license stands in
+    /// `cases` twice. They come in the order of (issuer, license), so that two batches wait for each other in one
+    /// direction only. What fails may have written some of the rows: the same request finds them.
     fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>>;
 
     /// Judges licenses as a restore would, and writes nothing.

@@ -150,7 +150,7 @@ impl Service {
             }
             Err(NotJudged::Failed(error)) => {
                 tracing::error!("request not judged: {error}");
-                let message = "the service can't write its ledger now; nothing was spent";
+                let message = "the service can't use its ledger now; asking again spends nothing twice";
                 Answer::problem(ProblemCode::Busy, message, Some(RETRY_AFTER))
             }
         }

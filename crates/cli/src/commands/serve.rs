@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use keyferry_license::CardKind;
 use keyferry_protocol::Recovery;
+use keyferry_service::ledger::{Ledger, LedgerUrl};
 use keyferry_service::policy::Policy;
-use keyferry_service::{CARD_FILE, FolderLock, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
+use keyferry_service::{
+    CARD_FILE, FolderLock, LEDGER_FILE, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls,
+};
 
 use crate::args::ServeArgs;
 use crate::context::Context;
@@ -14,6 +17,7 @@ use crate::event::Event;
 use crate::failed::{Failed, Result, plain};
 use crate::files;
 use crate::output::Line;
+use crate::passphrase;
 use crate::signals;
 use crate::words;
 
@@ -44,14 +48,17 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let _alone = FolderLock::take(&args.dir, &url)?;
     let before = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service).ok();
     let (dir, name) = (args.dir.clone(), args.name.clone());
-    let service = Service::open(ServiceConfig {
+    let place = place(args)?;
+    let ledger = open_ledger(args, &place)?;
+    let config = ServiceConfig {
         dir,
         name,
         url,
         issuers,
         policy: Policy::default(),
-    })?;
-    announce(context, args, &service, &address.to_string());
+    };
+    let service = Service::with_ledger(config, ledger)?;
+    announce(context, args, &service, &place, &address.to_string());
     if let Some(recovery) = service.recovery()?.filter(Recovery::lasts) {
         super::service::tell_recovery(&context.output, &recovery, Some(&service.recovered(&recovery)?));
         context.output.flush();
@@ -71,6 +78,20 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     }
     context.output.note("stopped");
     Ok(())
+}
+
+/// Where the ledger is.
+fn place(args: &ServeArgs) -> Result<LedgerUrl> {
+    match &args.ledger {
+        Some(url) => Ok(url.parse()?),
+        None => Ok(LedgerUrl::Sqlite(args.dir.join(LEDGER_FILE))),
+    }
+}
+
+fn open_ledger(args: &ServeArgs, place: &LedgerUrl) -> Result<Arc<dyn Ledger>> {
+    let password = args.ledger_password_file.as_deref();
+    let password = password.map(passphrase::password).transpose()?;
+    Ok(place.open(password.as_ref())?)
 }
 
 /// The certificate. Without one nothing outside of this computer is answered.
@@ -112,7 +133,7 @@ fn checked(url: &str) -> Result<String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &str) {
+fn announce(context: &Context, args: &ServeArgs, service: &Service, ledger: &LedgerUrl, address: &str) {
     let (output, card) = (&context.output, service.card());
     let file = args.dir.join(CARD_FILE);
     output.event(
@@ -122,6 +143,7 @@ fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &st
             .with("name", card.name.shown())
             .with("thumbprint", card.thumbprint().to_string())
             .with("card", file.display().to_string())
+            .with("ledger", ledger.to_string())
             .with("issuers", service.issuer_count()),
     );
     output.text(format_args!("{} listens at {address}", card.name.shown()));
@@ -131,6 +153,7 @@ fn announce(context: &Context, args: &ServeArgs, service: &Service, address: &st
         words::grouped(&card.thumbprint())
     ));
     output.text(format_args!("  card        {}", file.display()));
+    output.text(format_args!("  ledger      {ledger}"));
     output.text(format_args!("  issuers     {}", service.issuer_count()));
     output.flush();
     if service.issuer_count() == 0 {

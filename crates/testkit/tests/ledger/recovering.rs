@@ -1,5 +1,7 @@
 //! A ledger that lost rows takes them back from whoever proves them, in any order, and writes no other meanwhile.
 
+use std::sync::Arc;
+
 use keyferry_protocol::{Reason, Row};
 use keyferry_service::ledger::{Ledger, Placed};
 use keyferry_service::policy::{Asker, Case, Decision, Return, ReturnDecision};
@@ -28,7 +30,7 @@ fn recovering(asker: Asker) -> Asker {
 }
 
 /// A ledger that lost all rows but the first of each of its licenses, and what it had.
-fn emptied(place: &Place) -> (Box<dyn Ledger>, Vec<Case>, Vec<Vec<Row>>) {
+fn emptied(place: &Place) -> (Arc<dyn Ledger>, Vec<Case>, Vec<Vec<Row>>) {
     let ledger = place.open();
     let cases = cases(3);
     let rows = cases.iter().map(|case| chain(&*ledger, case)).collect();

@@ -1,18 +1,14 @@
 //! Revocation lists in the SQLite ledger: kept as they were signed, indexed by what they name, acknowledged by
 //! computers. Off the per-license path: an issuer without lists costs one look-up for each request.
 
-use keyferry_license::{ComputerId, Digest, Revocation, RevocationList, Thumbprint, Verified};
+use keyferry_license::{ComputerId, Digest, RevocationList, Thumbprint, Verified};
 use keyferry_protocol::{ListNumber, MAX_ITEMS};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::Failure;
-use crate::ledger::{Acknowledged, ListPlace, subject};
+use crate::ledger::revoking::{EVERYTHING, Extent, KEY_ID, LICENSE, SUBJECT, key};
+use crate::ledger::{Acknowledged, ListPlace};
 use crate::policy::Case;
-
-const LICENSE: u8 = 1;
-const KEY_ID: u8 = 2;
-const SUBJECT: u8 = 3;
-const EVERYTHING: u8 = 4;
 
 /// Takes the list if it is the issuer's next. Numbers have no gaps, because whoever has list n has all before it.
 pub(super) fn put(
@@ -130,14 +126,6 @@ pub(super) struct Revoked {
     last: Option<(Thumbprint, Extent)>,
 }
 
-/// How much of an issuer's licenses is revoked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Nothing,
-    Some,
-    Everything,
-}
-
 impl Revoked {
     /// Does a list of its issuer name this license?
     pub(super) fn names(&mut self, t: &Transaction<'_>, case: &Case) -> Result<bool, Failure> {
@@ -169,11 +157,7 @@ fn extent(t: &Transaction<'_>, issuer: &Thumbprint) -> Result<Extent, Failure> {
         .prepare_cached(query)?
         .query_row([issuer.as_bytes()], |row| row.get(0))
         .optional()?;
-    Ok(match last {
-        None => Extent::Nothing,
-        Some(EVERYTHING) => Extent::Everything,
-        Some(_) => Extent::Some,
-    })
+    Ok(Extent::of(last.map(|kind| kind == EVERYTHING)))
 }
 
 fn has(t: &Transaction<'_>, issuer: &Thumbprint, kind: u8, value: &[u8]) -> Result<bool, Failure> {
@@ -183,13 +167,4 @@ fn has(t: &Transaction<'_>, issuer: &Thumbprint, kind: u8, value: &[u8]) -> Resu
         .query_row(params![issuer.as_bytes(), kind, value], |_| Ok(()))
         .optional()?;
     Ok(found.is_some())
-}
-
-fn key(entry: &Revocation) -> (u8, Vec<u8>) {
-    match entry {
-        Revocation::License(license) => (LICENSE, license.as_bytes().to_vec()),
-        Revocation::KeyId(key_id) => (KEY_ID, key_id.as_bytes().to_vec()),
-        Revocation::Subject(name) => (SUBJECT, subject(name).as_bytes().to_vec()),
-        Revocation::Everything => (EVERYTHING, Vec::new()),
-    }
 }
