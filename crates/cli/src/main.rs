@@ -14,6 +14,7 @@ mod failed;
 mod files;
 mod issue;
 mod key_text;
+mod ledger;
 mod memory;
 mod only;
 mod output;

@@ -5,6 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Where a service remembers.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// Where it remembers: sqlite:PATH, or postgres://USER@HOST/DATABASE for any number of processes
+    /// [default: ledger.sqlite in the folder]
+    #[arg(long, value_name = "URL")]
+    pub ledger: Option<String>,
+    /// A file whose first line is the database's password
+    #[arg(long, value_name = "FILE", requires = "ledger")]
+    pub ledger_password_file: Option<PathBuf>,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -23,13 +35,8 @@ pub struct ServeArgs {
     /// The certificate's private key, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Where it remembers: sqlite:PATH, or postgres://USER@HOST/DATABASE for any number of processes
-    /// [default: ledger.sqlite in the folder]
-    #[arg(long, value_name = "URL")]
-    pub ledger: Option<String>,
-    /// A file whose first line is the database's password
-    #[arg(long, value_name = "FILE", requires = "ledger")]
-    pub ledger_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     /// What people know the service by
     #[arg(long, default_value = "License management service")]
     pub name: String,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{EncryptArgs, UnlockArgs};
+use super::{EncryptArgs, LedgerArgs, UnlockArgs};
 use crate::rights;
 
 /// The commands of `service`.
@@ -114,6 +114,8 @@ pub struct RecoveryArgs {
     /// The service's folder
     #[arg(long)]
     pub dir: PathBuf,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     /// Start a recovery: the ledger was restored by other means, and may lack its newest rows
     #[arg(long, requires = "since")]
     pub start: bool,
@@ -128,6 +130,8 @@ pub struct RecoveredArgs {
     /// The service's folder
     #[arg(long)]
     pub dir: PathBuf,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
 }
 
 /// Arguments of `service check`.
@@ -136,6 +140,8 @@ pub struct CheckArgs {
     /// The service's folder: its card and, unless it is elsewhere, its ledger
     #[arg(long)]
     pub dir: PathBuf,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
     /// Files that `keyferry receipts --to` wrote, or folders with such files
     #[arg(value_name = "RECEIPTS")]
     pub receipts: Vec<PathBuf>,

@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use keyferry_license::CardKind;
 use keyferry_protocol::Recovery;
-use keyferry_service::ledger::{Ledger, LedgerUrl};
+use keyferry_service::ledger::LedgerUrl;
 use keyferry_service::policy::Policy;
-use keyferry_service::{
-    CARD_FILE, FolderLock, LEDGER_FILE, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls,
-};
+use keyferry_service::{CARD_FILE, FolderLock, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
 
 use crate::args::ServeArgs;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result, plain};
 use crate::files;
+use crate::ledger;
 use crate::output::Line;
-use crate::passphrase;
 use crate::signals;
 use crate::words;
 
@@ -48,8 +46,8 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let _alone = FolderLock::take(&args.dir, &url)?;
     let before = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service).ok();
     let (dir, name) = (args.dir.clone(), args.name.clone());
-    let place = place(args)?;
-    let ledger = open_ledger(args, &place)?;
+    let place = ledger::place(&args.dir, &args.ledger)?;
+    let ledger = ledger::open(&place, &args.ledger)?;
     let config = ServiceConfig {
         dir,
         name,
@@ -78,20 +76,6 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     }
     context.output.note("stopped");
     Ok(())
-}
-
-/// Where the ledger is.
-fn place(args: &ServeArgs) -> Result<LedgerUrl> {
-    match &args.ledger {
-        Some(url) => Ok(url.parse()?),
-        None => Ok(LedgerUrl::Sqlite(args.dir.join(LEDGER_FILE))),
-    }
-}
-
-fn open_ledger(args: &ServeArgs, place: &LedgerUrl) -> Result<Arc<dyn Ledger>> {
-    let password = args.ledger_password_file.as_deref();
-    let password = password.map(passphrase::password).transpose()?;
-    Ok(place.open(password.as_ref())?)
 }
 
 /// The certificate. Without one nothing outside of this computer is answered.

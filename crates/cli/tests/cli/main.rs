@@ -2,6 +2,7 @@
 
 mod by_file;
 mod checking;
+mod databases;
 mod describing;
 mod documents;
 #[cfg(target_os = "linux")]

@@ -165,7 +165,8 @@ impl Place {
         self.start(address, &[])
     }
 
-    fn start(&self, listen: &str, more: &[&str]) -> Served {
+    /// Where it is to listen, with more arguments.
+    pub fn start(&self, listen: &str, more: &[&str]) -> Served {
         let args = [
             "--json",
             "serve",

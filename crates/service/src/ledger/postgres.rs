@@ -35,12 +35,21 @@ pub struct PostgresLedger {
 impl PostgresLedger {
     /// Connects; tables are made if they are not there, older ones brought to this version.
     pub fn open(url: &PostgresUrl, password: Option<&Zeroizing<String>>) -> Result<Self> {
-        let ledger = Self {
-            pool: Pool::new(url, password)?,
-        };
-        ledger.run("be brought to this version", schema::migrate)?;
-        ledger.run("be checked", schema::check)?;
-        Ok(ledger)
+        let pool = Pool::new(url, password)?;
+        Self { pool }.settled()
+    }
+
+    /// The same, but nothing is made in a database that is no ledger.
+    pub fn open_existing(url: &PostgresUrl, password: Option<&Zeroizing<String>>) -> Result<Self> {
+        let pool = Pool::new(url, password)?;
+        pool.run("be opened", schema::must_exist)?;
+        Self { pool }.settled()
+    }
+
+    fn settled(self) -> Result<Self> {
+        self.run("be brought to this version", schema::migrate)?;
+        self.run("be checked", schema::check)?;
+        Ok(self)
     }
 
     /// Runs work that may be run again: after a lost connection, say.

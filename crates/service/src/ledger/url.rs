@@ -30,7 +30,7 @@ pub struct PostgresUrl {
 }
 
 impl LedgerUrl {
-    /// Opens the ledger; its tables are made or brought to this version. The password is for PostgreSQL.
+    /// Opens the ledger; its tables are made, or brought to this version. The password is for PostgreSQL.
     pub fn open(&self, password: Option<&Zeroizing<String>>) -> Result<Arc<dyn Ledger>> {
         Ok(match self {
             Self::Sqlite(_) if password.is_some() => {
@@ -39,6 +39,17 @@ impl LedgerUrl {
             Self::Sqlite(path) => Arc::new(SqliteLedger::open(path)?),
             Self::Postgres(url) => Arc::new(PostgresLedger::open(url, password)?),
         })
+    }
+
+    /// The same, but nothing is made where no ledger is.
+    pub fn open_existing(&self, password: Option<&Zeroizing<String>>) -> Result<Arc<dyn Ledger>> {
+        match self {
+            Self::Sqlite(path) if !path.is_file() => {
+                Err(wrong(format!("there is no ledger in {}", path.display())))
+            }
+            Self::Sqlite(_) => self.open(password),
+            Self::Postgres(url) => Ok(Arc::new(PostgresLedger::open_existing(url, password)?)),
+        }
     }
 }
 

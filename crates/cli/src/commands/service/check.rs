@@ -8,15 +8,15 @@ use keyferry::Failure;
 use keyferry_license::{CardKind, printable};
 use keyferry_protocol::next_kept_receipt;
 use keyferry_service::check::{Checked, Checker, Finding};
-use keyferry_service::ledger::{Ledger, SqliteLedger};
 use keyferry_service::policy::Policy;
-use keyferry_service::{CARD_FILE, Error, LEDGER_FILE};
+use keyferry_service::{CARD_FILE, Error};
 
 use crate::args::CheckArgs;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files;
+use crate::ledger;
 use crate::output::Line;
 use crate::words;
 
@@ -26,7 +26,7 @@ const ENDING: &str = "cborseq";
 /// Checks a ledger.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<()> {
     let card = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service)?;
-    let ledger = open(&args.dir)?;
+    let ledger = ledger::open_existing(&args.dir, &args.ledger)?;
     let policy = Policy::default();
     let mut checker = Checker::new(&*ledger, &card, &policy);
     let mut told = |finding| tell(context, &finding);
@@ -48,16 +48,6 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<()> {
             words::count(n, "finding")
         ))),
     }
-}
-
-/// Nothing is made where no ledger is.
-pub(super) fn open(dir: &Path) -> Result<Box<dyn Ledger>> {
-    let path = dir.join(LEDGER_FILE);
-    if !path.is_file() {
-        return Err(Failed::file("read", &path, &io::ErrorKind::NotFound.into())
-            .hint("--dir is the folder that serve was given"));
-    }
-    Ok(Box::new(SqliteLedger::open(&path)?))
 }
 
 /// The files that were named, and of folders those that are files of receipts.

@@ -4,17 +4,17 @@ use keyferry::Failure;
 use keyferry_protocol::Recovery;
 use keyferry_service::ledger::{Ledger, Recovered};
 
-use super::check::open;
 use crate::args::{RecoveredArgs, RecoveryArgs};
 use crate::context::{Context, now};
 use crate::event::Event;
 use crate::failed::{Failed, Result};
+use crate::ledger;
 use crate::output::{Line, Output};
 use crate::words;
 
 /// Says how far it has come, or starts one.
 pub fn run(context: &Context, args: &RecoveryArgs) -> Result<()> {
-    let ledger = open(&args.dir)?;
+    let ledger = ledger::open_existing(&args.dir, &args.ledger)?;
     if let Some(since) = args.since {
         ledger.start_recovery(since, now())?;
     }
@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: &RecoveryArgs) -> Result<()> {
 
 /// Ends it, when the operator has seen what came and said so.
 pub fn end(context: &Context, args: &RecoveredArgs) -> Result<()> {
-    let (ledger, output) = (open(&args.dir)?, &context.output);
+    let (ledger, output) = (ledger::open_existing(&args.dir, &args.ledger)?, &context.output);
     let Some(recovery) = ledger.recovery()?.filter(Recovery::lasts) else {
         return Err(Failed::usage("this ledger is not in recovery"));
     };

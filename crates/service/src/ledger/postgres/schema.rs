@@ -11,6 +11,8 @@ const MIGRATION: i64 = 0x6b65_7966_6572_7279;
 /// Partitions of a table that wasn't prepared.
 const PARTITIONS: u32 = 16;
 
+const IS_THERE: &str = "SELECT to_regclass('ledger_version') IS NOT NULL";
+
 const VERSION: &str = "
     CREATE TABLE IF NOT EXISTS ledger_version (
         only_one boolean PRIMARY KEY CHECK (only_one),
@@ -122,15 +124,22 @@ const FIRST: &str = "
         PRIMARY KEY (started, computer)
     );";
 
+/// Is there a ledger at all?
+pub(super) async fn must_exist(client: &mut Object) -> Result<(), Failure> {
+    let there = client.query_one(IS_THERE, &[]).await?;
+    match there.try_get(0)? {
+        true => Ok(()),
+        false => Err(Failure::Unfit("there is no ledger in this database".into())),
+    }
+}
+
 /// Brings the tables to this version, one program at a time.
 pub(super) async fn migrate(client: &mut Object) -> Result<(), Failure> {
     let known = STEPS.len() as u32;
     let t = client.transaction().await?;
     t.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION])
         .await?;
-    let there = t
-        .query_one("SELECT to_regclass('ledger_version') IS NOT NULL", &[])
-        .await?;
+    let there = t.query_one(IS_THERE, &[]).await?;
     let found = match there.try_get(0)? {
         true => {
             t.query_opt("SELECT version, oldest FROM ledger_version", &[])
