@@ -35,7 +35,8 @@ impl Desk {
         Self {
             service,
             room: Arc::new(Room::new()),
-            turns: Arc::new(Semaphore::new(cores.max(2))),
+            // While one batch waits for the ledger, another is verified or sealed.
+            turns: Arc::new(Semaphore::new(2 * cores)),
         }
     }
 

@@ -5,6 +5,7 @@ mod refusals;
 mod revocations;
 mod rows;
 mod schema;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use keyferry_license::{ComputerId, RevocationList, Thumbprint, Verified, VerifyingKey};
 use keyferry_protocol::{ListNumber, Recovery, Row};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::{
     Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
@@ -23,21 +24,19 @@ use super::{
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
+use writer::{Job, Task};
+
 /// Messages that wait for the writer; more wait before it.
 const QUEUE: usize = 64;
 /// How long another process may hold the write lock.
 const BUSY: Duration = Duration::from_secs(10);
-/// How often a transaction that lost against another process is tried again.
-const ATTEMPTS: usize = 8;
 /// Pages of the write-ahead log between checkpoints (4 KiB each).
 const CHECKPOINT_PAGES: u32 = 4096;
-
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// See the module.
 pub struct SqliteLedger {
     path: PathBuf,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<Box<dyn Job>>>,
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
 }
@@ -47,12 +46,10 @@ impl SqliteLedger {
     pub fn open(path: &Path) -> Result<Self> {
         let mut connection = connect(path)?;
         schema::migrate(&mut connection)?;
-        let (jobs, queue) = sync_channel::<Job>(QUEUE);
-        let writer = std::thread::Builder::new().name("ledger".into()).spawn(move || {
-            for job in queue {
-                job(&mut connection);
-            }
-        });
+        let (jobs, queue) = sync_channel(QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer::run(&mut connection, &queue));
         let writer = writer.map_err(|error| failure("start its writer", error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
@@ -90,13 +87,9 @@ impl SqliteLedger {
         work: impl Fn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         let gone = || failure(action, "its writer has stopped".into());
-        let (done, result) = sync_channel(1);
-        let job: Job = Box::new(move |connection| {
-            // Whoever asked may have given up; what was committed stays committed.
-            let _ = done.send(transact(connection, action, &work));
-        });
+        let (task, result) = Task::new(action, work);
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        jobs.send(job).map_err(|_| gone())?;
+        jobs.send(Box::new(task)).map_err(|_| gone())?;
         result.recv().map_err(|_| gone())?
     }
 
@@ -330,31 +323,6 @@ impl Failure {
             Some(ErrorCode::ConstraintViolation | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
         )
     }
-}
-
-fn transact<T>(
-    connection: &mut Connection,
-    action: &'static str,
-    work: &impl Fn(&Transaction<'_>) -> Result<T, Failure>,
-) -> Result<T> {
-    let mut attempt = 1;
-    loop {
-        let result = attempt_once(connection, work);
-        match result {
-            Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
-            result => return result.map_err(|failure| failure.named(action)),
-        }
-    }
-}
-
-fn attempt_once<T>(
-    connection: &mut Connection,
-    work: &impl Fn(&Transaction<'_>) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
-    Ok(value)
 }
 
 fn connect(path: &Path) -> Result<Connection> {
