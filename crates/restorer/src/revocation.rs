@@ -13,6 +13,7 @@ use crate::contact::{Contact, waiting};
 use crate::error::{Error, Result};
 use crate::events::{LicenseOutcome, Outcome};
 use crate::import::outcome;
+use crate::restore::card_of;
 use crate::transport::Transport;
 
 /// Licenses that are named when they are revoked; more are only counted.
@@ -237,7 +238,15 @@ pub fn post_revocations(
         service: service.thumbprint(),
     })?;
     let answer = transport.post_list(base, list.as_bytes())?;
-    check_posted(&answer, list, service)?.map_err(|problem| Error::ListNotTaken {
+    let checked = match check_posted(&answer, list, service) {
+        // The service may have changed its keys since this card was written.
+        Err(keyferry_protocol::Error::Document(keyferry_license::Error::BadSignature { .. })) => {
+            let newer = card_of(&transport.card(base)?, base, &service.thumbprint())?;
+            check_posted(&answer, list, &newer)
+        }
+        checked => checked,
+    };
+    checked?.map_err(|problem| Error::ListNotTaken {
         code: problem.code,
         message: problem.message.shown(),
         next: problem.next,

@@ -16,6 +16,7 @@ const LISTS_BYTES: usize = 8 * 1024 * 1024;
 impl Service {
     /// Takes an issuer's revocation list. `now` is the service's time (Unix seconds).
     pub fn take_list(&self, bytes: &[u8], now: u64) -> Posted {
+        self.look(now);
         let problem = |code, why: &str, next| {
             tracing::info!(problem = ?code, "revocation list not taken: {why}");
             Posted::problem(code, why, next)

@@ -113,8 +113,13 @@ impl Service {
         &self.identities.now().keys
     }
 
-    /// Takes up the files of its keys and its card as they are now. While requests come it looks after them by itself,
-    /// once in a second.
+    /// Looks after the files of its keys and its card, once in a second at most.
+    pub(crate) fn look(&self, now: u64) {
+        self.identities.look(now);
+    }
+
+    /// Takes up the files of its keys and its card as they are now. While requests come it does so by itself,
+    /// within a second.
     pub fn renew(&self) -> Result<()> {
         self.identities.renew(unix_now()).map(drop)
     }
@@ -141,7 +146,7 @@ impl Service {
 
     /// The same, as a value.
     pub fn answer(&self, request: &[u8], now: u64) -> Answer {
-        self.identities.look(now);
+        self.look(now);
         match self.judge(request, now) {
             Ok(answer) => answer,
             Err(NotJudged::Problem(code, message)) => {

@@ -343,11 +343,15 @@ pub(crate) fn newest_card(
     base: &str,
     root: &Thumbprint,
 ) -> Result<Verified<Card>> {
-    let bytes = operation.fetch_card(base)?;
-    let bytes = if bytes.starts_with(b"-----") {
-        armor::single(armor::CARD, &bytes)?
-    } else {
-        bytes
+    card_of(&operation.fetch_card(base)?, base, root)
+}
+
+/// The card that a service sent, if it is its own.
+pub(crate) fn card_of(bytes: &[u8], base: &str, root: &Thumbprint) -> Result<Verified<Card>> {
+    let armored = bytes.starts_with(b"-----");
+    let bytes = match armored {
+        true => armor::single(armor::CARD, bytes)?,
+        false => bytes.to_vec(),
     };
     let card = Card::verify(&bytes)?;
     if card.thumbprint() != *root || card.kind != CardKind::Service {

@@ -35,7 +35,7 @@ use survey::Telling;
 
 pub(crate) use answer::run as take_answers;
 pub(crate) use asking::{Asking, Silence, ask_plan};
-pub(crate) use connect::{Services, newest_card};
+pub(crate) use connect::{Services, card_of, newest_card};
 pub(crate) use execute::take_back;
 pub(crate) use problems::{is_not_individualized, problem};
 pub(crate) use resume::resume;

@@ -124,6 +124,7 @@ pub(super) async fn start(State(desk): State<Desk>) -> Response {
 
 /// `GET /card`.
 pub(super) async fn card(State(desk): State<Desk>) -> Response {
+    desk.service.look(unix_now());
     let card = armor::write(armor::CARD, desk.service.card().as_bytes()).unwrap_or_default();
     let mut response = text(StatusCode::OK, card);
     let name = HeaderValue::from_static("attachment; filename=\"service.card\"");

@@ -242,3 +242,21 @@ fn lists_are_posted_over_http_and_what_is_wrong_is_named() {
     let back = new.release(None, Arc::new(http.clone()));
     assert_eq!((back.failure(), back.report().counts.released), (None, 1));
 }
+
+#[test]
+fn an_issuer_with_an_older_card_of_the_service_goes_on() {
+    let world = World::new();
+    let before = world.service.card().clone();
+    let uses = [keyferry_license::KeyUse::Sign];
+    // After the keys that were made with the world, by any clock.
+    let at = 4_000_000_000;
+    world.service_clock.set(at);
+    keyferry_service::rotate(&world.service_folder(), &uses, at, at).expect("rotated");
+    world.service.renew().expect("renewed");
+    let list = world.publisher.revoke(1, vec![Revocation::Everything]);
+    let way = world.direct();
+    let receipt = post_revocations(&*way, &list, &before).expect("taken");
+    assert_eq!((receipt.number, way.traffic().cards), (1, 1));
+    post_revocations(&*way, &list, world.service.card()).expect("taken");
+    assert_eq!(way.traffic().cards, 1, "the newest card needs no other");
+}
