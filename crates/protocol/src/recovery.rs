@@ -149,15 +149,20 @@ pub struct Remaking {
 impl Default for Remaking {
     /// Enough for three searches through all of the seven days.
     fn default() -> Self {
-        Self {
-            hashes: 3 * ROW_TIME_SEARCH,
-            times: Vec::new(),
-            request: [0; 32],
-        }
+        Self::within(3 * ROW_TIME_SEARCH)
     }
 }
 
 impl Remaking {
+    /// Tries at most so many hashes.
+    pub fn within(hashes: u64) -> Self {
+        Self {
+            hashes,
+            times: Vec::new(),
+            request: [0; 32],
+        }
+    }
+
     /// The row of this entry, which is one of the receipt's.
     pub fn row(&mut self, receipt: &Receipt, entry: &Entry) -> Remade {
         let change = match entry.verdict {

@@ -7,8 +7,8 @@ use keyferry_license::{
 };
 use keyferry_protocol::{
     ANSWER_LABEL, Acknowledge, Answer, AnswerParcel, Challenge, ChallengeAnswer, Error, Individualize,
-    ListAcknowledgement, ListReceipt, MESSAGE_LIMIT, Posted, REQUEST_LABEL, Receipt, Release, Request,
-    RequestParcel, Restore, Revocations, SignedRequest, kind,
+    ListAcknowledgement, ListReceipt, MESSAGE_LIMIT, Posted, REQUEST_LABEL, Receipt, Receipts, Release,
+    Request, RequestParcel, Restore, Revocations, SignedRequest, kind,
 };
 use minicbor::{Decode, Encode};
 
@@ -36,6 +36,7 @@ pub fn request(bytes: &[u8]) {
         kind::RELEASE => exact::<Release>(body).is_some(),
         kind::REVOCATIONS => exact::<Revocations>(body).is_some(),
         kind::ACKNOWLEDGE => exact::<Acknowledge>(body).is_some(),
+        kind::RECEIPTS => exact::<Receipts>(body).is_some(),
         _ => false,
     };
     let _ = (known, signed.id());

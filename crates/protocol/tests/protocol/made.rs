@@ -15,6 +15,7 @@ pub fn vectors() -> Vec<Vector> {
     all.extend(rows());
     all.extend(crate::made_revocations::vectors());
     all.extend(crate::made_challenges::vectors());
+    all.extend(crate::made_recovery::vectors());
     all
 }
 

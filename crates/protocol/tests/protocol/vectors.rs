@@ -12,7 +12,7 @@ use keyferry_protocol::{
 use crate::vector::{Vector, folder, hex, unhex};
 
 /// How many there are: a vector that is lost is missed.
-const VECTORS: usize = 102;
+const VECTORS: usize = 108;
 
 #[test]
 fn each_does_what_it_says() {
@@ -128,6 +128,11 @@ fn check_body(request: &Request) -> Result<(), Error> {
         kind::RELEASE => assert_eq!(encode(&request.release_body()?), request.body),
         kind::REVOCATIONS => assert_eq!(encode(&request.revocations_body()?), request.body),
         kind::ACKNOWLEDGE => assert_eq!(encode(&request.acknowledge_body()?), request.body),
+        kind::RECEIPTS => {
+            let body = request.receipts_body()?;
+            assert_eq!(encode(&body), request.body);
+            body.verified(&crate::cast::service_card(), request)?;
+        }
         _ => {}
     }
     Ok(())
