@@ -59,7 +59,7 @@ pub struct ServiceBackupArgs {
     /// Replace the file
     #[arg(long)]
     pub overwrite: bool,
-    /// Leave the ledger out: it is elsewhere, and backed up there
+    /// Leave the ledger out: it is in another database, and backed up there
     #[arg(long)]
     pub keys_only: bool,
     #[command(flatten)]
