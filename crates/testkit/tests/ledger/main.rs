@@ -72,3 +72,4 @@ macro_rules! on {
 
 on!(sqlite);
 on!(postgres);
+on!(three_servers);

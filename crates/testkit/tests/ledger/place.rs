@@ -1,6 +1,6 @@
 //! Where a ledger is: a fresh one for each rule.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use keyferry_service::Error;
 use keyferry_service::ledger::{Ledger, LedgerUrl};
@@ -26,6 +26,23 @@ impl Place {
     pub fn postgres() -> Option<Self> {
         let server = Postgres::shared()?;
         Some(Self::Postgres(server, server.create_database()))
+    }
+
+    /// Tables that were prepared on three servers as docs/operations.md has it.
+    pub fn three_servers() -> Option<Self> {
+        let (head, others) = (Postgres::shared()?, others()?);
+        let url = head.create_database();
+        let name = url.rsplit('/').next().expect("a name");
+        let mut sql = prepared("the head").replace("dbname 'keyferry'", &format!("dbname '{name}'"));
+        for (server, number) in others.iter().zip(["two", "three"]) {
+            server.sql("postgres", &format!("create database {name}"));
+            server.sql(name, &prepared(&format!("server {number}")));
+            let there = format!("host '{number}.example.com', port '5432'");
+            assert!(sql.contains(&there), "the head names server {number}");
+            sql = sql.replace(&there, &format!("host '127.0.0.1', port '{}'", server.port()));
+        }
+        head.sql(name, &sql);
+        Some(Self::Postgres(head, url))
     }
 
     fn url(&self) -> LedgerUrl {
@@ -74,4 +91,21 @@ impl Place {
             }
         }
     }
+}
+
+/// The two servers beside the one that tests share.
+fn others() -> Option<&'static [Postgres; 2]> {
+    static OTHERS: OnceLock<Option<[Postgres; 2]>> = OnceLock::new();
+    let start = || Some([Postgres::start()?, Postgres::start()?]);
+    OTHERS.get_or_init(start).as_ref()
+}
+
+/// The statements of the documentation that are for this server.
+fn prepared(server: &str) -> String {
+    let text = include_str!("../../../../docs/operations.md");
+    let begin = format!("```sql\n-- on {server}\n");
+    let (_, rest) = text
+        .split_once(&begin)
+        .expect("the statements are in the documentation");
+    rest.split("```").next().expect("an end").to_owned()
 }
