@@ -26,6 +26,8 @@ usage: cargo xtask <chore>
                               run these fuzz targets, or all, for N seconds each (default 60)
   soak kill [--minutes N] [--seed N]
                               kill commands at random moments for N minutes (default 5) and finish their work
+  soak ledger [--seconds N] [--seed N]
+                              64 computers share licenses for N seconds (default 60) while services and databases fail
   soak survive                damage backups of 1 to a million licenses, and read and repair them
   soak sanitizers             run the client in C++ under every sanitizer and valgrind, in all its scenarios
   soak syscalls               kill commands at every system call, let each write fail, and cut the power while they write

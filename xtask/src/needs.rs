@@ -148,6 +148,27 @@ const POSTGRES: Need = Need {
     what_for: "the ledger on PostgreSQL",
 };
 
+const FAKETIME: Need = Need {
+    name: "faketime",
+    probe: "faketime --version",
+    source: Source::Package("faketime"),
+    what_for: "a service whose clock is wrong",
+};
+
+const PATRONI: Need = Need {
+    name: "Patroni",
+    probe: "patroni --version",
+    source: Source::Package("patroni"),
+    what_for: "the ledger on PostgreSQL that fails over",
+};
+
+const ETCD: Need = Need {
+    name: "etcd",
+    probe: "etcd --version",
+    source: Source::Package("etcd-server"),
+    ..PATRONI
+};
+
 const DEBIAN_CARGO: Need = Need {
     name: "Debian's cargo",
     probe: "/usr/bin/cargo --version",
@@ -232,8 +253,11 @@ pub const FOR_WINDOWS_32: &[Need] = &[MINGW_32];
 /// Everything that `cargo xtask test` needs for its first stage.
 pub const FOR_TEST: &[Need] = &[
     RUSTFMT, CLIPPY, CARGO_DENY, UNSHARE, AGE, CXX, PYTHON, PKG_CONFIG, VALGRIND, STRACE, MKFS_FAT, FUSE_FAT,
-    MKFS_EXFAT, FUSE_EXFAT, POSTGRES,
+    MKFS_EXFAT, FUSE_EXFAT, POSTGRES, FAKETIME, PATRONI, ETCD,
 ];
+
+/// Everything that `cargo xtask soak ledger` needs.
+pub const FOR_LEDGER: &[Need] = &[POSTGRES, FAKETIME, PATRONI, ETCD];
 
 impl Need {
     pub fn is_there(&self) -> bool {

@@ -9,9 +9,13 @@
 mod clock;
 mod computer;
 mod flips;
+#[cfg(unix)]
+mod keeper;
 mod left_out;
 mod lines;
 mod parts;
+#[cfg(unix)]
+mod patroni;
 #[cfg(unix)]
 mod postgres;
 mod publisher;
@@ -27,6 +31,8 @@ pub use flips::{Flips, Restoring, names_place, restored};
 pub use left_out::{LEFT_OUT, left_out};
 pub use lines::LineSchema;
 pub use parts::{Part, part_at, parts};
+#[cfg(unix)]
+pub use patroni::PatroniPair;
 #[cfg(unix)]
 pub use postgres::Postgres;
 pub use publisher::{Issued, Publisher, Wanted};

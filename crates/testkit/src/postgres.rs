@@ -1,11 +1,10 @@
 //! A PostgreSQL server of the tests' own: made in a temporary folder, on loopback, with the settings of production where
 //! they matter (every commit is durable). It ends with the test process, however that ends.
 
-mod programs;
+pub(crate) mod programs;
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use self::programs::{Programs, User};
+use crate::keeper::{first_number, free_port};
 use crate::left_out::left_out;
 use crate::waiting::until;
 
@@ -162,6 +162,13 @@ impl Postgres {
         self.programs.sql(&self.url(database), sql)
     }
 
+    /// Makes a folder the server's, so that it can keep tables there.
+    pub fn own(&self, folder: &Path) {
+        if let Some(user) = &self.user {
+            user.give(folder).expect("the folder is the server's");
+        }
+    }
+
     /// Ends it, as an operator does.
     pub fn stop(&self) {
         let Some(mut running) = self.running().take() else {
@@ -197,7 +204,7 @@ impl Postgres {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a keeper for the server");
-        let server = programs::first_number(&mut keeper);
+        let server = first_number(&mut keeper);
         *self.running() = Some(Running { keeper, server });
         let answers = || self.try_sql("postgres", "select 1").is_ok();
         let settled = until(START, || !programs::is_running(server) || answers());
@@ -273,11 +280,6 @@ fn initialize(programs: &Programs, user: Option<&User>, folder: &Path, data: &Pa
         .expect("initdb runs");
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(made.status.success(), "initdb: {said}");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 #[cfg(test)]

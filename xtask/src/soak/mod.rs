@@ -4,6 +4,7 @@
 mod flip;
 mod fuzz;
 mod kill;
+mod ledger;
 mod sanitizers;
 mod survive;
 mod syscalls;
@@ -16,6 +17,7 @@ pub enum Mode {
     Flip(flip::Options),
     Fuzz(fuzz::Options),
     Kill(kill::Options),
+    Ledger(ledger::Options),
     Sanitizers,
     Survive,
     Syscalls,
@@ -26,12 +28,13 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
         ["flip", options @ ..] => Ok(Mode::Flip(flip::Options::parse(options)?)),
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
         ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
+        ["ledger", options @ ..] => Ok(Mode::Ledger(ledger::Options::parse(options)?)),
         ["sanitizers"] => Ok(Mode::Sanitizers),
         ["survive"] => Ok(Mode::Survive),
         ["syscalls"] => Ok(Mode::Syscalls),
-        [] => bail!("soak what? there are: flip, fuzz, kill, sanitizers, survive, syscalls"),
+        [] => bail!("soak what? there are: flip, fuzz, kill, ledger, sanitizers, survive, syscalls"),
         [other, ..] => {
-            bail!("no such mode: {other}; there are: flip, fuzz, kill, sanitizers, survive, syscalls")
+            bail!("no such mode: {other}; there are: flip, fuzz, kill, ledger, sanitizers, survive, syscalls")
         }
     }
 }
@@ -42,6 +45,7 @@ pub fn soak(mode: &Mode) -> Result<bool> {
         Mode::Flip(options) => flip::flip(options),
         Mode::Fuzz(options) => fuzz::fuzz(options),
         Mode::Kill(options) => kill::kill(options),
+        Mode::Ledger(options) => ledger::ledger(options),
         Mode::Sanitizers => sanitizers::sanitizers(),
         Mode::Survive => survive::survive(),
         Mode::Syscalls => syscalls::syscalls(),

@@ -1,23 +1,23 @@
 //! The programs of PostgreSQL on this machine, and the user that the server runs as: it refuses to be root.
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
 /// Where Debian and its relatives have the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
 /// The folder of the programs.
-pub(super) struct Programs {
-    pub(super) folder: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) folder: PathBuf,
 }
 
 impl Programs {
     /// The newest version's, or those in the PATH; says where it looked.
-    pub(super) fn find() -> Result<Self, String> {
+    pub(crate) fn find() -> Result<Self, String> {
         let mut folders: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
             .into_iter()
             .flatten()
@@ -47,7 +47,7 @@ impl Programs {
     }
 
     /// Runs SQL, all of it or nothing.
-    pub(super) fn sql(&self, url: &str, sql: &str) -> Result<String, String> {
+    pub(crate) fn sql(&self, url: &str, sql: &str) -> Result<String, String> {
         let output = Command::new(self.folder.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
             .args(["--set", "ON_ERROR_STOP=1", "--dbname", url, "--command", sql])
@@ -63,7 +63,7 @@ impl Programs {
 
 /// Who the server is where the tests are root.
 #[derive(Clone, Copy)]
-pub(super) struct User {
+pub(crate) struct User {
     uid: u32,
     gid: u32,
 }
@@ -71,7 +71,7 @@ pub(super) struct User {
 impl User {
     /// `None` where the tests aren't root, going by the owner of a folder that they made: then the server is who they
     /// are.
-    pub(super) fn for_server(made: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn for_server(made: &Path) -> io::Result<Option<Self>> {
         if fs::metadata(made)?.uid() != 0 {
             return Ok(None);
         }
@@ -91,7 +91,7 @@ impl User {
     }
 
     /// Makes the folder this user's alone.
-    pub(super) fn give(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn give(&self, folder: &Path) -> io::Result<()> {
         std::os::unix::fs::chown(folder, Some(self.uid), Some(self.gid))?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
     }
@@ -99,7 +99,7 @@ impl User {
 
 /// A program as the server's user, in this folder, in a process group of its own: what a terminal's Ctrl-C ends is the
 /// test.
-pub(super) fn command(program: &Path, user: Option<&User>, folder: &Path) -> Command {
+pub(crate) fn command(program: &Path, user: Option<&User>, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).process_group(0);
     if let Some(user) = user {
@@ -108,23 +108,15 @@ pub(super) fn command(program: &Path, user: Option<&User>, folder: &Path) -> Com
     command
 }
 
-/// The number in the first line that a program writes.
-pub(super) fn first_number(child: &mut Child) -> u32 {
-    let mut line = String::new();
-    let out = child.stdout.take().expect("its output is a pipe");
-    BufReader::new(out).read_line(&mut line).expect("a line");
-    line.trim().parse().expect("a number")
-}
-
 /// Processes that this one started.
-pub(super) fn children_of(parent: u32) -> Vec<u32> {
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }
 
 /// Does it run, or wait for something? One that has ended and whose end nobody has asked for yet doesn't.
-pub(super) fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     state_and_parent(pid).is_some_and(|(state, _)| state != 'Z')
 }
 
