@@ -265,3 +265,23 @@ fn a_slot_that_was_given_twice_is_kept_apart_and_told() {
     let now = ledger::rows_unchained(&busy.world);
     assert!(given.iter().all(|row| now.contains(row)), "what was given stays");
 }
+
+#[test]
+fn who_comes_late_to_give_back_is_believed_by_its_receipts() {
+    let busy = busy(2);
+    let ledger = busy.lose();
+    busy.contact(&busy.early);
+    busy.contact(&busy.first);
+    ledger.end_recovery(LOSS).expect("ended");
+    busy.world.service_clock.set(LOSS + 10);
+    // The ledger doesn't know that it holds anything, until it shows it.
+    let ended = busy.second.release(None, busy.world.direct());
+    let freed = Outcome::Released { slot: Some(3) };
+    assert_eq!(
+        (ended.failure(), ended.events.count(|outcome| *outcome == freed)),
+        (None, 2)
+    );
+    let rows = ledger::rows(&busy.world);
+    assert_eq!(rows.len(), busy.rows.len() + 2);
+    assert!(busy.rows.iter().all(|row| rows.contains(row)));
+}
