@@ -17,6 +17,7 @@ mod key_text;
 mod ledger;
 mod memory;
 mod only;
+mod open_files;
 mod output;
 mod passphrase;
 mod plan;

@@ -7,35 +7,65 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use socket2::SockRef;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::service::Service;
 
 mod body;
+mod client;
+mod connection;
+mod gate;
 mod lists;
+mod place;
 mod routes;
 mod tls;
 mod upload;
 
+use connection::{NO_PLACE, welcome};
+use gate::Gate;
+use place::House;
+use routes::Desk;
 pub use tls::Tls;
 
-/// Connections at a time; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
-/// Headers must be there within this time, the next ones too: longer than clients keep a connection that rests.
-const HEADER_TIME: Duration = Duration::from_secs(16);
-/// A TLS handshake is finished within this time.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// Bytes of one connection's headers.
-const HEADER_BYTES: usize = 16 * 1024;
 /// What runs when the server is told to stop may take this long.
 const GRACE: Duration = Duration::from_secs(30);
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+/// Whoever doesn't take their answers is looked for so often.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Paces of those who don't ask any more are forgotten after so many sweeps.
+const FORGET: u32 = 60;
+/// Connections of those who read the metrics.
+const METRICS_CONNECTIONS: usize = 64;
+
+/// Where a server listens, and what it allows.
+#[derive(Debug)]
+pub struct Front {
+    /// For computers and people.
+    pub listener: TcpListener,
+    /// With it they are served https, without it plain http.
+    pub tls: Option<Tls>,
+    /// For `/metrics`, which stands nowhere else, by plain http.
+    pub metrics: Option<TcpListener>,
+    /// What one of them, and all of them, may take.
+    pub limits: Limits,
+}
+
+impl Front {
+    /// Plain http, the usual limits, no metrics.
+    pub fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            tls: None,
+            metrics: None,
+            limits: Limits::default(),
+        }
+    }
+}
 
 /// Tells a running server to stop; clones speak of the same server.
 #[derive(Debug, Clone)]
@@ -58,31 +88,60 @@ impl Shutdown {
 ///
 /// The listener is bound by the caller, so that the address is known before the service's card is written.
 pub fn serve(listener: TcpListener, service: Arc<Service>, shutdown: &Shutdown) -> Result<()> {
-    run(listener, service, None, shutdown)
+    serve_front(Front::new(listener), service, shutdown)
 }
 
 /// The same by https.
 pub fn serve_tls(listener: TcpListener, service: Arc<Service>, tls: Tls, shutdown: &Shutdown) -> Result<()> {
-    run(listener, service, Some(tls), shutdown)
+    let front = Front {
+        tls: Some(tls),
+        ..Front::new(listener)
+    };
+    serve_front(front, service, shutdown)
 }
 
-fn run(listener: TcpListener, service: Arc<Service>, tls: Option<Tls>, shutdown: &Shutdown) -> Result<()> {
-    let failed = |action| move |source| Error::Network { action, source };
+/// The same with everything that can be chosen.
+pub fn serve_front(front: Front, service: Arc<Service>, shutdown: &Shutdown) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(failed("start the server"))?;
+        .map_err(network("start the server"))?;
     let stop = shutdown.0.subscribe();
     runtime.block_on(async {
-        listener.set_nonblocking(true).map_err(failed("listen"))?;
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("listen"))?;
-        accept(listener, tls, router(service), stop).await;
+        let listener = listen(front.listener)?;
+        let metrics = front.metrics.map(listen).transpose()?;
+        let desk = Desk::new(Arc::clone(&service));
+        let main = Door::new(router(desk.clone()), front.limits, &service);
+        let main = main.accept(listener, front.tls, stop.clone());
+        let Some(metrics) = metrics else {
+            main.await;
+            return Ok(());
+        };
+        let limits = Limits {
+            connections: METRICS_CONNECTIONS,
+            ..Limits::default()
+        };
+        let beside = Door::new(metrics_router(desk), limits, &service);
+        tokio::join!(main, beside.accept(metrics, None, stop));
         Ok(())
     })
 }
 
-fn router(service: Arc<Service>) -> Router {
+fn network(action: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |source| Error::Network { action, source }
+}
+
+fn listen(listener: TcpListener) -> Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true).map_err(network("listen"))?;
+    // Many at once must not fill the system's queue: whoever isn't in it tries again a second later.
+    SockRef::from(&listener)
+        .listen(BACKLOG)
+        .map_err(network("listen"))?;
+    tokio::net::TcpListener::from_std(listener).map_err(network("listen"))
+}
+
+fn router(desk: Desk) -> Router {
     Router::new()
         .route("/", get(routes::start))
         .route("/card", get(routes::card))
@@ -93,90 +152,79 @@ fn router(service: Arc<Service>) -> Router {
         .route("/v1/messages", post(routes::message))
         .route("/v1/revocations", post(lists::post))
         .fallback(routes::not_found)
-        .with_state(routes::Desk::new(service))
+        .with_state(desk)
 }
 
-async fn accept(
-    listener: tokio::net::TcpListener,
-    tls: Option<Tls>,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let permit = tokio::select! {
-            () = stopped(&mut stop) => break,
-            permit = Arc::clone(&room).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { break };
-        tokio::select! {
-            () = stopped(&mut stop) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
-                    connections.spawn(welcome(stream, tls, router, stop, permit));
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: others have to end first.
-                    tracing::warn!("can't accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
+fn metrics_router(desk: Desk) -> Router {
+    Router::new()
+        .route("/metrics", get(routes::metrics))
+        .route("/healthz", get(routes::health))
+        .route("/readyz", get(routes::ready))
+        .fallback(routes::not_found)
+        .with_state(desk)
+}
+
+/// A listener's places and the way in.
+struct Door {
+    house: Arc<House>,
+    gate: Arc<Gate>,
+    service: Arc<Service>,
+}
+
+impl Door {
+    fn new(router: Router, limits: Limits, service: &Arc<Service>) -> Self {
+        let metrics = service.metrics();
+        Self {
+            house: Arc::new(House::new(limits.clone(), Arc::clone(metrics))),
+            gate: Arc::new(Gate::new(router, limits, Arc::clone(metrics))),
+            service: Arc::clone(service),
         }
-        while connections.try_join_next().is_some() {}
     }
-    drop(listener);
-    let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!("connections were cut that did not end in time");
-    }
-}
 
-/// A connection takes its place from the start, so that handshakes are bounded in number as well as in time.
-async fn welcome(
-    stream: TcpStream,
-    tls: Option<Tls>,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-    _: OwnedSemaphorePermit,
-) {
-    // Answers are written at once; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        return converse(stream, router, stop).await;
-    };
-    let shaken = tokio::select! {
-        () = stopped(&mut stop) => return,
-        shaken = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
-    };
-    match shaken {
-        Ok(Ok(stream)) => converse(stream, router, stop).await,
-        Ok(Err(error)) => tracing::debug!("no TLS connection: {error}"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
-    }
-}
-
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    router: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
+    async fn accept(
+        &self,
+        listener: tokio::net::TcpListener,
+        tls: Option<Tls>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut connections = JoinSet::new();
+        let mut sweep = tokio::time::interval(SWEEP);
+        let mut sweeps = 0;
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                _ = sweep.tick() => {
+                    sweeps += 1;
+                    self.house.sweep();
+                    if sweeps % FORGET == 0 {
+                        self.gate.forget();
+                        self.service.tidy();
+                    }
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => match self.house.admit(peer.ip()) {
+                        Some(seat) => {
+                            let (tls, gate, stop) = (tls.clone(), Arc::clone(&self.gate), stop.clone());
+                            connections.spawn(welcome(stream, peer.ip(), tls, gate, stop, seat));
+                        }
+                        // In plain text there is a word for it, which a new connection always has room for.
+                        None if tls.is_none() => drop(stream.try_write(NO_PLACE)),
+                        None => {}
+                    },
+                    Err(error) => {
+                        // Out of file descriptors, most likely: others have to end first.
+                        tracing::warn!("can't accept a connection: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+            while connections.try_join_next().is_some() {}
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("connection ended: {error}");
+        drop(listener);
+        let finished = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, finished).await.is_err() {
+            tracing::warn!("connections were cut that did not end in time");
+        }
     }
 }
 

@@ -31,6 +31,7 @@ impl Service {
         now: u64,
     ) -> Result<Judged, NotJudged> {
         let body = request.restore_body()?;
+        self.may_ask_about(request.computer, body.items.len())?;
         let plan = &*request.kind == kind::PLAN;
         // Whatever can fail with the request fails before anything is written.
         let sealer = match plan {

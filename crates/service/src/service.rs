@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Thumbprint, Verified, printable};
 use keyferry_protocol::{
@@ -13,11 +13,15 @@ use keyferry_protocol::{
     RequestId, SignedRequest, kind,
 };
 
+use crate::allowance::ComputerPace;
 use crate::error::{Error, Result};
 use crate::identity::Identities;
 use crate::keys::ServiceKeys;
 use crate::ledger::{Computer, Ledger, SqliteLedger};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::timed::TimedLedger;
 
 /// The ledger's file in the service's folder.
 pub const LEDGER_FILE: &str = "ledger.sqlite";
@@ -47,6 +51,8 @@ pub struct Service {
     pub(crate) issuers: HashMap<Thumbprint, Verified<Card>>,
     pub(crate) policy: Policy,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pace: ComputerPace,
 }
 
 /// What a receipt says beside what every receipt says.
@@ -67,6 +73,8 @@ pub(crate) enum NotJudged {
     Problem(ProblemCode, String),
     /// The service's.
     Failed(Error),
+    /// The sender asks more than it may: it may again after so many seconds.
+    Later(&'static str, u32),
 }
 
 impl Service {
@@ -81,6 +89,8 @@ impl Service {
     pub fn with_ledger(config: ServiceConfig, ledger: Arc<dyn Ledger>) -> Result<Self> {
         make_folder(&config.dir)?;
         let url = base_url(&config.url)?;
+        let metrics = Arc::new(Metrics::default());
+        let ledger: Arc<dyn Ledger> = Arc::new(TimedLedger::new(ledger, Arc::clone(&metrics)));
         let now = unix_now();
         let identities = Identities::open(&config.dir, &config.name, &url, now)?;
         for issuer in &config.issuers {
@@ -100,7 +110,25 @@ impl Service {
             issuers: registered.collect::<Result<_>>()?,
             policy: config.policy,
             ledger,
+            metrics,
+            pace: ComputerPace::default(),
         })
+    }
+
+    /// The same, keeping computers to the pace that these limits allow each.
+    pub fn limited(mut self, limits: &Limits) -> Self {
+        self.pace = ComputerPace::new(limits);
+        self
+    }
+
+    /// What is counted of it.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Forgets what has no meaning any more. To be called now and then.
+    pub(crate) fn tidy(&self) {
+        self.pace.forget();
     }
 
     /// Its card, the newest.
@@ -146,9 +174,21 @@ impl Service {
 
     /// The same, as a value.
     pub fn answer(&self, request: &[u8], now: u64) -> Answer {
+        self.reply(request, now).0
+    }
+
+    /// The same, and whether it was the sender's pace that was too much.
+    pub(crate) fn reply(&self, request: &[u8], now: u64) -> (Answer, bool) {
         self.look(now);
-        match self.judge(request, now) {
+        let (began, mut kind) = (Instant::now(), "unknown");
+        let judged = self.judge(request, now, &mut kind);
+        let limited = matches!(judged, Err(NotJudged::Later(..)));
+        let answer = match judged {
             Ok(answer) => answer,
+            Err(NotJudged::Later(message, wait)) => {
+                tracing::info!("request not judged: {message}");
+                Answer::problem(ProblemCode::Busy, message, Some(wait))
+            }
             Err(NotJudged::Problem(code, message)) => {
                 tracing::info!(problem = ?code, "request not judged: {message}");
                 Answer::problem(code, &message, None)
@@ -158,10 +198,16 @@ impl Service {
                 let message = "the service can't use its ledger now; asking again spends nothing twice";
                 Answer::problem(ProblemCode::Busy, message, Some(RETRY_AFTER))
             }
-        }
+        };
+        let result = answer
+            .problem
+            .as_ref()
+            .map_or("ok", |problem| problem.code.word());
+        self.metrics.request(kind, result, began.elapsed());
+        (answer, limited)
     }
 
-    fn judge(&self, bytes: &[u8], now: u64) -> Result<Answer, NotJudged> {
+    fn judge(&self, bytes: &[u8], now: u64, known_kind: &mut &'static str) -> Result<Answer, NotJudged> {
         if bytes.len() > MESSAGE_LIMIT {
             let message = format!("a request is at most {MESSAGE_LIMIT} bytes long");
             return Err(NotJudged::Problem(ProblemCode::BadRequest, message));
@@ -171,6 +217,7 @@ impl Service {
             let message = format!("the request is for the service {}", signed.claim().service);
             return Err(NotJudged::Problem(ProblemCode::OtherService, message));
         }
+        *known_kind = kind_word(&signed.claim().kind);
         match &*signed.claim().kind {
             kind::INDIVIDUALIZE => self.individualize(signed, now),
             kind::PLAN | kind::RESTORE => self.known(signed, now, Self::judge_licenses),
@@ -221,11 +268,13 @@ impl Service {
             return Err(NotJudged::Problem(ProblemCode::NotIndividualized, message));
         };
         let (id, request) = signed.verify(&computer.key)?;
+        self.may_ask(&request)?;
         let judged = judge(self, id, &request, now)?;
         Ok(self.receipt(id, request, judged, now)?)
     }
 
     fn receipt(&self, id: RequestId, request: Request, judged: Judged, now: u64) -> Result<Answer> {
+        self.metrics.judged(kind_word(&request.kind), &judged.entries);
         let receipt = Receipt {
             request: id,
             operation: request.operation,
@@ -259,6 +308,23 @@ impl From<Error> for NotJudged {
     fn from(error: Error) -> Self {
         NotJudged::Failed(error)
     }
+}
+
+/// Kinds as metrics name them: what isn't known here has one name.
+fn kind_word(kind: &str) -> &'static str {
+    let known = [
+        kind::INDIVIDUALIZE,
+        kind::PLAN,
+        kind::RESTORE,
+        kind::RELEASE,
+        kind::REVOCATIONS,
+        kind::ACKNOWLEDGE,
+        kind::RECEIPTS,
+    ];
+    known
+        .into_iter()
+        .find(|known| *known == kind)
+        .unwrap_or("unknown")
 }
 
 /// The service's time.

@@ -1,9 +1,11 @@
 //! Arguments of `serve`, `demo`, `completions` and `man`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
+use ipnet::IpNet;
+use keyferry_service::Limits;
 
 /// Where a service remembers.
 #[derive(Debug, Args)]
@@ -43,6 +45,66 @@ pub struct ServeArgs {
     /// Register the issuer of this card; may be given several times
     #[arg(long, value_name = "CARD")]
     pub issuer: Vec<PathBuf>,
+    /// Serve /metrics for Prometheus, and the probes, here: plain http, for the operator only
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What clients of `serve` may take; 0 is no limit.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits (0: none)")]
+pub struct LimitArgs {
+    /// Believe this proxy, an address or a network such as 10.0.0.0/24, about whom it speaks for; may be given several
+    /// times
+    #[arg(long, value_name = "ADDRESS[/BITS]", value_parser = network)]
+    pub trusted_proxy: Vec<IpNet>,
+    /// Connections at a time; one more closes those that rest longest
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = one_or_more)]
+    pub max_connections: usize,
+    /// Connections of one address at a time
+    #[arg(long, value_name = "N", default_value_t = Limits::default().address_connections)]
+    pub address_connections: usize,
+    /// Requests of one address a second; ten times as many may come at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().address_requests)]
+    pub address_requests: u32,
+    /// Requests of one computer a second; ten times as many may come at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().computer_requests)]
+    pub computer_requests: u32,
+    /// Licenses that one computer asks about a second; twenty times as many may come at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().computer_licenses)]
+    pub computer_licenses: u32,
+}
+
+impl LimitArgs {
+    /// As the service takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections: self.max_connections,
+            address_connections: self.address_connections,
+            address_requests: self.address_requests,
+            computer_requests: self.computer_requests,
+            computer_licenses: self.computer_licenses,
+            trusted_proxies: self.trusted_proxy.clone(),
+            ..Limits::default()
+        }
+    }
+}
+
+/// An address is a network of one.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    let network = text.parse::<IpNet>().ok().or_else(address);
+    network.ok_or_else(|| "it is neither an address nor a network such as 10.0.0.0/24".into())
+}
+
+fn one_or_more(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("nobody could be served".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it is not a whole number".into()),
+    }
 }
 
 /// Arguments of `demo`.

@@ -1,13 +1,15 @@
 //! `keyferry serve`: a license management service, until it is told to stop.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use keyferry_license::CardKind;
 use keyferry_protocol::Recovery;
 use keyferry_service::ledger::LedgerUrl;
 use keyferry_service::policy::Policy;
-use keyferry_service::{CARD_FILE, FolderLock, Service, ServiceConfig, Shutdown, Tls, serve, serve_tls};
+use keyferry_service::{
+    CARD_FILE, FolderLock, Front, Limits, Service, ServiceConfig, Shutdown, Tls, serve_front,
+};
 
 use crate::args::ServeArgs;
 use crate::context::Context;
@@ -15,6 +17,7 @@ use crate::event::Event;
 use crate::failed::{Failed, Result, plain};
 use crate::files;
 use crate::ledger;
+use crate::open_files;
 use crate::output::Line;
 use crate::signals;
 use crate::words;
@@ -27,10 +30,9 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         .iter()
         .map(|path| files::read_card(path, CardKind::Issuer));
     let issuers = issuers.collect::<Result<Vec<_>>>()?;
-    let unbound =
-        |e: std::io::Error| Failed::other(format!("can't listen on {}: {}", args.listen, plain(&e)));
-    let listener = TcpListener::bind(args.listen).map_err(unbound)?;
-    let address = listener.local_addr().map_err(unbound)?;
+    let (listener, address) = bind(args.listen)?;
+    let metrics = args.metrics.map(bind).transpose()?;
+    let limits = limits(context, args);
     let url = match &args.url {
         Some(url) => checked(url)?,
         None if address.ip().is_unspecified() => {
@@ -55,8 +57,9 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         issuers,
         policy: Policy::default(),
     };
-    let service = Service::with_ledger(config, ledger)?;
-    announce(context, args, &service, &place, &address.to_string());
+    let service = Service::with_ledger(config, ledger)?.limited(&limits);
+    let measured = metrics.as_ref().map(|(_, address)| *address);
+    announce(context, args, &service, &place, &address.to_string(), measured);
     if let Some(recovery) = service.recovery()?.filter(Recovery::lasts) {
         super::service::tell_recovery(&context.output, &recovery, Some(&service.recovered(&recovery)?));
         context.output.flush();
@@ -69,13 +72,40 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
              --url or --listen keeps it"
         ));
     }
-    let service = Arc::new(service);
-    match tls {
-        Some(tls) => serve_tls(listener, service, tls, &shutdown)?,
-        None => serve(listener, service, &shutdown)?,
-    }
+    let front = Front {
+        listener,
+        tls,
+        metrics: metrics.map(|(listener, _)| listener),
+        limits,
+    };
+    serve_front(front, Arc::new(service), &shutdown)?;
     context.output.note("stopped");
     Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let unbound = |e: std::io::Error| Failed::other(format!("can't listen on {address}: {}", plain(&e)));
+    let listener = TcpListener::bind(address).map_err(unbound)?;
+    let bound = listener.local_addr().map_err(unbound)?;
+    Ok((listener, bound))
+}
+
+/// What was typed, within the open files that the system allows.
+fn limits(context: &Context, args: &ServeArgs) -> Limits {
+    let wanted = args.limits.limits();
+    let Some(files) = open_files::raised() else {
+        return wanted;
+    };
+    let most = wanted.connections;
+    let limits = wanted.within(files);
+    if limits.connections < most {
+        context.output.note(format_args!(
+            "keyferry: hint: {files} files may be open at a time, so there are {} connections instead of {most}; raise \
+             that with ulimit -Hn, or LimitNOFILE= in systemd",
+            limits.connections
+        ));
+    }
+    limits
 }
 
 /// The certificate. Without one nothing outside of this computer is answered.
@@ -117,19 +147,28 @@ fn checked(url: &str) -> Result<String> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
-fn announce(context: &Context, args: &ServeArgs, service: &Service, ledger: &LedgerUrl, address: &str) {
+fn announce(
+    context: &Context,
+    args: &ServeArgs,
+    service: &Service,
+    ledger: &LedgerUrl,
+    address: &str,
+    metrics: Option<SocketAddr>,
+) {
     let (output, card) = (&context.output, service.card());
     let file = args.dir.join(CARD_FILE);
-    output.event(
-        &Line::new(Event::Listening)
-            .with("address", address)
-            .with("url", service.url())
-            .with("name", card.name.shown())
-            .with("thumbprint", card.thumbprint().to_string())
-            .with("card", file.display().to_string())
-            .with("ledger", ledger.to_string())
-            .with("issuers", service.issuer_count()),
-    );
+    let line = Line::new(Event::Listening)
+        .with("address", address)
+        .with("url", service.url())
+        .with("name", card.name.shown())
+        .with("thumbprint", card.thumbprint().to_string())
+        .with("card", file.display().to_string())
+        .with("ledger", ledger.to_string())
+        .with("issuers", service.issuer_count());
+    output.event(&match metrics {
+        Some(metrics) => line.with("metrics", metrics.to_string()),
+        None => line,
+    });
     output.text(format_args!("{} listens at {address}", card.name.shown()));
     output.text(format_args!("  address     {}", service.url()));
     output.text(format_args!(
@@ -139,7 +178,13 @@ fn announce(context: &Context, args: &ServeArgs, service: &Service, ledger: &Led
     output.text(format_args!("  card        {}", file.display()));
     output.text(format_args!("  ledger      {ledger}"));
     output.text(format_args!("  issuers     {}", service.issuer_count()));
+    if let Some(metrics) = metrics {
+        output.text(format_args!("  metrics     http://{metrics}/metrics"));
+    }
     output.flush();
+    if metrics.is_some_and(|address| !address.ip().is_loopback()) {
+        output.hint("the metrics can be read by whoever reaches that address, over plain http");
+    }
     if service.issuer_count() == 0 {
         output.hint("no issuer is registered, so nothing can be restored: add --issuer CARD");
     }

@@ -27,6 +27,7 @@ mod release;
 mod repairing;
 mod revoke;
 mod selecting;
+mod serving;
 mod showing;
 #[cfg(unix)]
 mod terminal;

@@ -8,7 +8,7 @@ use keyferry_license::REVOCATION_LIST_LIMIT;
 use keyferry_protocol::{ListProblemCode, POSTED_TYPE, Posted, REVOCATIONS_TYPE};
 
 use super::body::Unread;
-use super::routes::{Desk, RETRY_AFTER, bytes, claims_more, closing, is_type};
+use super::routes::{Desk, RETRY_AFTER, bytes, closing, is_type};
 use crate::service::unix_now;
 
 /// Takes the list, and says so.
@@ -18,10 +18,7 @@ pub(super) async fn post(State(desk): State<Desk>, headers: HeaderMap, body: Bod
         let problem = Posted::problem(ListProblemCode::Malformed, &why, None);
         return closing(response(StatusCode::UNSUPPORTED_MEDIA_TYPE, &problem));
     }
-    if claims_more(&headers, REVOCATION_LIST_LIMIT) {
-        return unread(Unread::TooLarge);
-    }
-    let held = match desk.read(body, REVOCATION_LIST_LIMIT).await {
+    let held = match desk.read(&headers, body, REVOCATION_LIST_LIMIT).await {
         Ok(held) => held,
         Err(why) => return unread(why),
     };

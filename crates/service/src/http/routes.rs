@@ -13,7 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::body::{Held, Room, Unread};
+use super::gate;
 use crate::ledger::PageId;
+use crate::metrics::{Cut, METRICS_TYPE, Rejected};
 use crate::service::{Service, unix_now};
 
 /// How long a message may wait for its turn.
@@ -40,9 +42,20 @@ impl Desk {
         }
     }
 
-    /// Reads a body within its bounds.
-    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<Held, Unread> {
-        self.room.read(body, limit).await
+    /// Reads a body within its bounds; one that announces more is not begun.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Unread> {
+        let held = match claims_more(headers, limit) {
+            true => Err(Unread::TooLarge),
+            false => self.room.read(body, limit).await,
+        };
+        let metrics = self.service.metrics();
+        match &held {
+            Err(Unread::TooLarge) => metrics.rejected(Rejected::Size),
+            Err(Unread::TooSlow) => metrics.cut(Cut::SlowBody),
+            Err(Unread::NoRoom) => metrics.rejected(Rejected::Room),
+            Err(Unread::Broken | Unread::Failed) | Ok(_) => {}
+        }
+        held
     }
 
     /// What is served.
@@ -55,12 +68,16 @@ impl Desk {
         &self,
         work: impl FnOnce(&Service) -> T + Send + 'static,
     ) -> Result<T, Unread> {
+        gate::works();
         let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.ok().and_then(Result::ok).ok_or(Unread::NoRoom)?;
-        let service = Arc::clone(&self.service);
+        let Some(turn) = turn.ok().and_then(Result::ok) else {
+            self.service.metrics().rejected(Rejected::Turn);
+            return Err(Unread::NoRoom);
+        };
+        let (service, span) = (Arc::clone(&self.service), tracing::Span::current());
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work(&service)
+            span.in_scope(|| work(&service))
         });
         done.await.map_err(|error| {
             tracing::error!("a request was not finished: {error}");
@@ -79,16 +96,17 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
             &message,
         );
     }
-    if claims_more(&headers, MESSAGE_LIMIT) {
-        return unread(Unread::TooLarge);
-    }
-    let held = match desk.read(body, MESSAGE_LIMIT).await {
+    let held = match desk.read(&headers, body, MESSAGE_LIMIT).await {
         Ok(held) => held,
         Err(why) => return unread(why),
     };
     let answered = desk.work(move |service| {
-        let answer = service.answer(&held.bytes, unix_now());
-        (status(&answer), retry_after(&answer), answer.encode())
+        let (answer, limited) = service.reply(&held.bytes, unix_now());
+        let status = match limited {
+            true => StatusCode::TOO_MANY_REQUESTS,
+            false => status(&answer),
+        };
+        (status, retry_after(&answer), answer.encode())
     });
     match answered.await {
         Ok((status, retry_after, answer)) => answer_response(status, retry_after, answer),
@@ -111,10 +129,15 @@ pub(super) async fn refusal(State(desk): State<Desk>, Path(page): Path<String>) 
         Ok(Ok(Err(page))) => html(StatusCode::NOT_FOUND, page),
         Ok(Err(error)) => {
             tracing::error!("refusal page: {error}");
-            text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n")
+            come_back()
         }
-        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n"),
+        Err(_) => come_back(),
     }
+}
+
+fn come_back() -> Response {
+    let response = text(StatusCode::SERVICE_UNAVAILABLE, "come back later\n");
+    later(response, RETRY_AFTER)
 }
 
 /// `GET /`.
@@ -150,8 +173,18 @@ pub(super) async fn ready(State(desk): State<Desk>) -> Response {
             tracing::error!("not ready: {error}");
             text(StatusCode::SERVICE_UNAVAILABLE, "the ledger doesn't answer\n")
         }
-        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "too busy\n"),
+        Err(_) => later(text(StatusCode::SERVICE_UNAVAILABLE, "too busy\n"), RETRY_AFTER),
     }
+}
+
+/// `GET /metrics`, on the listener for it.
+pub(super) async fn metrics(State(desk): State<Desk>) -> Response {
+    bytes(
+        StatusCode::OK,
+        METRICS_TYPE,
+        None,
+        desk.service.metrics().text().into_bytes(),
+    )
 }
 
 /// Everything else.
@@ -203,7 +236,11 @@ fn unread(why: Unread) -> Response {
                 "too many requests at a time",
                 Some(RETRY_AFTER),
             );
-            answer_response(status(&answer), Some(RETRY_AFTER), answer.encode())
+            closing(answer_response(
+                status(&answer),
+                Some(RETRY_AFTER),
+                answer.encode(),
+            ))
         }
     }
 }
@@ -230,7 +267,7 @@ pub(super) fn is_type(headers: &HeaderMap, kind: &str) -> bool {
 }
 
 /// Does the header announce a body over its bound?
-pub(super) fn claims_more(headers: &HeaderMap, limit: usize) -> bool {
+fn claims_more(headers: &HeaderMap, limit: usize) -> bool {
     let claimed = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -255,6 +292,13 @@ pub(super) fn bytes(
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    response
+}
+
+/// With the seconds after which it may work.
+pub(super) fn later(mut response: Response, seconds: u32) -> Response {
+    let seconds = HeaderValue::from(seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
 }
 

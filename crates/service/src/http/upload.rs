@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use keyferry_protocol::MESSAGE_LIMIT;
 
 use super::body::Unread;
-use super::routes::{Desk, claims_more, closing, html};
+use super::routes::{Desk, RETRY_AFTER, closing, html, later};
 use crate::carried::NotCarried;
 use crate::service::unix_now;
 
@@ -24,10 +24,11 @@ pub(super) async fn form(State(desk): State<Desk>) -> Response {
 
 /// `POST /authorize`.
 pub(super) async fn authorize(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Response {
-    if claims_more(&headers, FORM_LIMIT) {
-        return unread(&desk, Unread::TooLarge);
+    if !is_form(&headers) {
+        let why = "Files come here by the form on this page.";
+        return closing(refused(&desk, StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
-    let mut held = match desk.read(body, FORM_LIMIT).await {
+    let mut held = match desk.read(&headers, body, FORM_LIMIT).await {
         Ok(held) => held,
         Err(why) => return unread(&desk, why),
     };
@@ -45,6 +46,13 @@ pub(super) async fn authorize(State(desk): State<Desk>, headers: HeaderMap, body
         Ok(Err(NotCarried(why))) => refused(&desk, StatusCode::BAD_REQUEST, &why),
         Err(why) => unread(&desk, why),
     }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let form = b"multipart/form-data";
+    kind.and_then(|kind| kind.get(..form.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(form))
 }
 
 /// The field named `request`, if the form has one with something in it.
@@ -103,5 +111,9 @@ fn unread(desk: &Desk, why: Unread) -> Response {
             "The service failed. Try again.",
         ),
     };
-    closing(refused(desk, status, why))
+    let response = closing(refused(desk, status, why));
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => later(response, RETRY_AFTER),
+        _ => response,
+    }
 }

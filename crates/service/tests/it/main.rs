@@ -6,6 +6,8 @@ mod backup;
 mod check;
 mod http;
 mod ledger;
+mod limits;
+mod metrics;
 mod pages;
 mod policy;
 mod race;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use keyferry_protocol::{ANSWER_TYPE, Answer, ProblemCode};
-use keyferry_service::{Service, Shutdown, Tls, serve, serve_tls};
+use keyferry_service::{Front, Limits, Service, Shutdown, Tls, serve_front};
 
 /// A server on a free port of loopback; stopped when dropped.
 pub struct Server {
@@ -25,25 +25,25 @@ pub struct Response {
 
 impl Server {
     pub fn start(service: Service) -> Self {
-        Self::run(service, None)
+        Self::run(service, |_| {})
     }
 
     pub fn start_tls(service: Service, tls: Tls) -> Self {
-        Self::run(service, Some(tls))
+        Self::run(service, |front| front.tls = Some(tls))
     }
 
-    fn run(service: Service, tls: Option<Tls>) -> Self {
+    pub fn start_limited(service: Service, limits: Limits) -> Self {
+        Self::run(service.limited(&limits), |front| front.limits = limits)
+    }
+
+    pub fn run(service: Service, change: impl FnOnce(&mut Front)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, service, shutdown) = (
-            listener.local_addr().unwrap(),
-            Arc::new(service),
-            Shutdown::default(),
-        );
+        let address = listener.local_addr().unwrap();
+        let (service, shutdown) = (Arc::new(service), Shutdown::default());
+        let mut front = Front::new(listener);
+        change(&mut front);
         let (served, stop) = (Arc::clone(&service), shutdown.clone());
-        let thread = Some(std::thread::spawn(move || match tls {
-            Some(tls) => serve_tls(listener, served, tls, &stop),
-            None => serve(listener, served, &stop),
-        }));
+        let thread = Some(std::thread::spawn(move || serve_front(front, served, &stop)));
         Self {
             address,
             service,

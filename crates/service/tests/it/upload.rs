@@ -115,7 +115,7 @@ fn what_can_not_be_answered_is_said_on_the_page() {
     }
     assert_eq!(upload(&server, "other", unknown.as_bytes()).status, 400);
     let plain = server.post_to("/authorize", "text/plain", unknown.as_bytes());
-    assert_eq!(plain.status, 400);
+    assert_eq!(plain.status, 415);
     let large = server.send(&head("/authorize", "multipart/form-data; boundary=b", 17 << 20));
     assert_eq!(large.status, 413);
     assert!(large.text().contains("16 MiB"));
