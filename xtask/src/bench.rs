@@ -37,6 +37,14 @@ pub fn bench(largest: u64) -> Result<bool> {
     Ok(true)
 }
 
+/// The service alone, with ledgers of up to this many rows.
+pub fn service(rows: u64) -> Result<bool> {
+    Line::new(&format!(
+        "cargo run --release --quiet --package keyferry-testkit --example service -- {rows}"
+    ))
+    .run()
+}
+
 /// One demo, by its own account.
 struct Trip {
     licenses: u64,

@@ -19,6 +19,7 @@ usage: cargo xtask <chore>
   windows                     build for Windows and test under Wine, as the second stage of `test` does
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
   bench --peers [LICENSES]    back up and restore the same licenses with other programs too (default 100000)
+  bench --service [ROWS]      measure the service alone, on SQLite and PostgreSQL, up to so many rows (default 5000000)
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
   soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes, --minutes
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
         ["bench", "--peers", licenses] => match licenses.parse() {
             Ok(licenses) => peers::peers(licenses),
             Err(_) => return usage(&format!("not a number of licenses: {licenses}")),
+        },
+        ["bench", "--service"] => bench::service(5_000_000),
+        ["bench", "--service", rows] => match rows.parse() {
+            Ok(rows) => bench::service(rows),
+            Err(_) => return usage(&format!("not a number of rows: {rows}")),
         },
         ["bench", largest] => match largest.parse() {
             Ok(largest) => bench::bench(largest),

@@ -7,6 +7,7 @@ mod judging;
 mod migrating;
 mod place;
 mod racing;
+mod reconnecting;
 mod recovering;
 mod refusing;
 mod releasing;
