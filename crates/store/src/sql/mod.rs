@@ -10,6 +10,7 @@ mod schema;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -66,6 +67,10 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open_file(path, flags).map_err(failed(path))?;
     connection.busy_timeout(PATIENCE).map_err(failed(path))?;
+    // Otherwise a statement is planned again whenever something is bound to it, which takes longer than to run it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed(path))?;
     Ok(connection)
 }
 
