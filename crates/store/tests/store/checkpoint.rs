@@ -149,7 +149,7 @@ fn a_newer_store_is_named() {
     world.sqlite().pragma_update(None, "user_version", 99).unwrap();
     let Err(
         error @ Error::Newer {
-            found: 99, known: 3, ..
+            found: 99, known: 4, ..
         },
     ) = world.try_store()
     else {
