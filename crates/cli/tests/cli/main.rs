@@ -34,4 +34,5 @@ mod terminal;
 mod trip;
 mod trusting;
 mod typing;
+mod unit;
 mod using;

@@ -1,9 +1,11 @@
-//! The service's certificate: PEM files in, a configuration for https out.
+//! The service's certificate: PEM files in, a configuration for https out; and again when the files have changed, so that
+//! a certificate is renewed while the service runs.
 
 use std::fs;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -15,49 +17,111 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-/// A certificate with its key, ready to serve with: TLS 1.2 and 1.3.
+/// How often newcomers have the files looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A certificate with its key, ready to serve with: TLS 1.2 and 1.3. Clones share it.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls(Arc<Pair>);
+
+/// The files, and what they held when they were sound.
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    acceptor: TlsAcceptor,
+    stamps: [Stamp; 2],
+    looked: Instant,
+}
+
+/// What tells that a file has changed: length and time; none where it can't be read.
+type Stamp = Option<(u64, SystemTime)>;
 
 impl Tls {
     /// Reads a certificate chain, the service's own first, and its private key (PKCS #8, PKCS #1 or SEC 1), both PEM.
+    /// When the files change, connections that come later are served with what is in them then, if it is sound.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
-        let wrong = |path: &Path, why: String| Error::Tls {
-            path: path.to_owned(),
-            why,
-        };
-        let text = fs::read(certificate).map_err(Error::file("read", certificate))?;
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(certificate, format!("not a certificate in PEM: {error}")))?;
-        if chain.is_empty() {
-            return Err(wrong(certificate, "there is no certificate in it".into()));
-        }
-        let text = Zeroizing::new(fs::read(key).map_err(Error::file("read", key))?);
-        let secret = PrivateKeyDer::from_pem_slice(&text)
-            .map_err(|error| wrong(key, format!("not a private key in PEM: {error}")))?;
-        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map(|builder| builder.with_no_client_auth())
-            .and_then(|builder| builder.with_single_cert(chain, secret));
-        let mut config = config.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => wrong(
-                key,
-                format!(
-                    "it is not the key of the certificate in {}",
-                    certificate.display()
-                ),
-            ),
-            rustls::Error::InvalidCertificate(_) => wrong(certificate, error.to_string()),
-            error => wrong(key, error.to_string()),
-        })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        let stamps = [stamp(certificate), stamp(key)];
+        Ok(Self(Arc::new(Pair {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            state: Mutex::new(State {
+                acceptor: read(certificate, key)?,
+                stamps,
+                looked: Instant::now(),
+            }),
+        })))
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.0.accept(stream).await
+        let acceptor = self.0.newest();
+        acceptor.accept(stream).await
     }
+}
+
+impl Pair {
+    /// What newcomers are served with. Files that can't be served with leave what was.
+    fn newest(&self) -> TlsAcceptor {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.elapsed() < LOOK {
+            return state.acceptor.clone();
+        }
+        state.looked = Instant::now();
+        let stamps = [stamp(&self.certificate), stamp(&self.key)];
+        if stamps != state.stamps {
+            state.stamps = stamps;
+            match read(&self.certificate, &self.key) {
+                Ok(acceptor) => {
+                    state.acceptor = acceptor;
+                    tracing::info!("the certificate was renewed");
+                }
+                Err(error) => tracing::error!("the certificate stays as it was: {error}"),
+            }
+        }
+        state.acceptor.clone()
+    }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let wrong = |path: &Path, why: String| Error::Tls {
+        path: path.to_owned(),
+        why,
+    };
+    let text = fs::read(certificate).map_err(Error::file("read", certificate))?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(certificate, format!("not a certificate in PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(wrong(certificate, "there is no certificate in it".into()));
+    }
+    let text = Zeroizing::new(fs::read(key).map_err(Error::file("read", key))?);
+    let secret = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|error| wrong(key, format!("not a private key in PEM: {error}")))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(chain, secret));
+    let mut config = config.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => wrong(
+            key,
+            format!(
+                "it is not the key of the certificate in {}",
+                certificate.display()
+            ),
+        ),
+        rustls::Error::InvalidCertificate(_) => wrong(certificate, error.to_string()),
+        error => wrong(key, error.to_string()),
+    })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 impl std::fmt::Debug for Tls {

@@ -24,12 +24,16 @@ struct Made {
 }
 
 fn made() -> Made {
+    made_in(tempfile::tempdir().unwrap())
+}
+
+/// Makes a certificate in this folder, over one that is there.
+fn made_in(dir: TempDir) -> Made {
     let pair = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()])
         .unwrap()
         .self_signed(&pair)
         .unwrap();
-    let dir = tempfile::tempdir().unwrap();
     let made = Made {
         certificate: dir.path().join("service.pem"),
         key: dir.path().join("service-key.pem"),
@@ -167,4 +171,52 @@ fn files_that_can_not_be_served_with_are_named() {
     fails(&made.certificate, &made.certificate, &made.certificate);
     let shown = fails(&made.certificate, &other.key, &other.key);
     assert!(shown.contains("not the key of the certificate"), "{shown}");
+}
+
+/// Does this certificate stand behind what is served now?
+fn serves(server: &Server, made: &Made) -> bool {
+    let mut stream = connect(server, Some(made));
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .is_ok_and(|()| read(&mut stream).status == 200)
+}
+
+/// Asks on a connection that stays open.
+fn is_healthy(stream: &mut (impl Read + Write)) -> bool {
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
+    while !answer.ends_with(b"ok\n") {
+        match stream.read(&mut piece) {
+            Ok(length) if length > 0 => answer.extend(&piece[..length]),
+            _ => return false,
+        }
+    }
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
+#[test]
+fn a_certificate_is_renewed_while_others_are_served() {
+    let old = made();
+    let tls = Tls::from_files(&old.certificate, &old.key).unwrap();
+    let server = Server::start_tls(World::new().service, tls);
+    let mut open = connect(&server, Some(&old));
+    assert!(is_healthy(&mut open));
+    // Something that can't be served with leaves the old one.
+    std::fs::write(&old.key, "no key").unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(serves(&server, &old));
+    let Made { dir, der, .. } = old;
+    let new = made_in(dir);
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert!(serves(&server, &new));
+    let gone = Made {
+        dir: tempfile::tempdir().unwrap(),
+        certificate: new.certificate.clone(),
+        key: new.key.clone(),
+        der,
+    };
+    assert!(!serves(&server, &gone), "the old one is no longer shown");
+    assert!(is_healthy(&mut open), "what was open goes on");
 }
