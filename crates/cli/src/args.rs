@@ -17,7 +17,7 @@ pub use mine::{
     ComputerCommand, ExportArgs, ImportArgs, KeyFormat, ReceiptsArgs, ReleaseArgs, ShowArgs, TrustCommand,
     UseArgs,
 };
-pub use operate::{CompletionsArgs, DemoArgs, LedgerArgs, ManArgs, ServeArgs};
+pub use operate::{CompletionsArgs, DemoArgs, LedgerArgs, LogFormat, ManArgs, ServeArgs};
 pub use service::{
     CheckArgs, RecoveredArgs, RecoveryArgs, RotateArgs, ServiceBackupArgs, ServiceCommand,
     ServiceRestoreArgs, Usage,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use keyferry::Restorer;
 use keyferry_store::{FileGuard, KeyGuard, MachineIdentity, Store};
 
-use crate::args::Global;
+use crate::args::{Global, LogFormat};
 use crate::failed::{Failed, Result};
 use crate::output::Output;
 
@@ -22,8 +22,8 @@ pub struct Context {
 
 impl Context {
     /// From the flags, for a command with these words.
-    pub fn new(global: &Global, command: String) -> Self {
-        log_to_stderr(global);
+    pub fn new(global: &Global, log: LogFormat, command: String) -> Self {
+        log_to_stderr(global, log);
         Self {
             output: Arc::new(Output::new(global, Some(command))),
             home: global.home.clone(),
@@ -123,7 +123,7 @@ fn default_home() -> Result<PathBuf> {
         .ok_or_else(|| Failed::usage("there is no home folder").hint("give --home a folder"))
 }
 
-fn log_to_stderr(global: &Global) {
+fn log_to_stderr(global: &Global, format: LogFormat) {
     let level = match global.verbose {
         _ if global.quiet => tracing::Level::ERROR,
         0 => tracing::Level::WARN,
@@ -134,7 +134,14 @@ fn log_to_stderr(global: &Global) {
         .with_writer(io::stderr)
         .with_max_level(level)
         .with_target(false);
-    let _ = subscriber
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .try_init();
+    let _ = match format {
+        LogFormat::Text => subscriber
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .try_init(),
+        LogFormat::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
+    };
 }

@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
-use crate::args::Cli;
+use crate::args::{Cli, Command, LogFormat};
 use crate::context::Context;
 use crate::failed::Failed;
 use crate::output::Output;
@@ -46,7 +46,11 @@ fn main() -> ExitCode {
     };
     let (output, result) = match cli {
         Ok((cli, words)) => {
-            let context = Context::new(&cli.global, words);
+            let log = match &cli.command {
+                Command::Serve(args) => args.log_format,
+                _ => LogFormat::Text,
+            };
+            let context = Context::new(&cli.global, log, words);
             let result = commands::run(&context, cli.command);
             (context.output, result)
         }

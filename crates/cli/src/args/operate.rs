@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use keyferry_service::Limits;
 
@@ -48,8 +48,21 @@ pub struct ServeArgs {
     /// Serve /metrics for Prometheus, and the probes, here: plain http, for the operator only
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
+    /// How the log is written, to stderr: for people, or a JSON object a line. -v says what is judged, -vv all
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// How a log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: a JSON object a line
+    Json,
 }
 
 /// What clients of `serve` may take; 0 is no limit.

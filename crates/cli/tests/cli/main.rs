@@ -18,6 +18,7 @@ mod issuing;
 mod keeping;
 mod lines;
 mod listing;
+mod logging;
 mod manual;
 mod place;
 mod plugged;

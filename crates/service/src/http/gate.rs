@@ -67,7 +67,8 @@ impl Gate {
     ) -> Result<Response, Infallible> {
         let began = Instant::now();
         let route = route(request.uri().path());
-        let span = tracing::info_span!("request", id = %number(), route);
+        // At the highest level, so that errors too say in which request they came about.
+        let span = tracing::error_span!("request", id = %number(), route);
         let address = client::of(peer, request.headers(), &self.limits.trusted_proxies);
         let allowed = match self.limits.spares(address) {
             true => Ok(()),
