@@ -63,7 +63,7 @@ impl Service {
             }
             Err(error) => {
                 tracing::error!("revocation list not taken: {error}");
-                let why = "the service can't write its ledger now; nothing was revoked";
+                let why = "the service can't use its ledger now; the same list may be posted again";
                 Posted::busy(why, RETRY_AFTER)
             }
         }

@@ -31,6 +31,10 @@ use writer::{Job, Task};
 const QUEUE: usize = 64;
 /// How long another process may hold the write lock.
 const BUSY: Duration = Duration::from_secs(10);
+/// Pages that the writer keeps: restores come in random order.
+const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// Pages that each reader keeps; there are as many as requests that are judged at once.
+const READER_CACHE_KIB: u32 = 4 * 1024;
 /// Pages of the write-ahead log between checkpoints (4 KiB each).
 const CHECKPOINT_PAGES: u32 = 16_384;
 
@@ -45,7 +49,7 @@ pub struct SqliteLedger {
 impl SqliteLedger {
     /// Opens the ledger in this file; made if it is not there.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut connection = connect(path)?;
+        let mut connection = connect(path, WRITER_CACHE_KIB)?;
         schema::migrate(&mut connection)?;
         let (jobs, queue) = sync_channel(QUEUE);
         let writer = std::thread::Builder::new()
@@ -62,7 +66,7 @@ impl SqliteLedger {
 
     /// Writes a copy of the ledger in this file, as it is at one moment, while others write it. `into` must not be there.
     pub fn snapshot(path: &Path, into: &Path) -> Result<()> {
-        let connection = connect(path)?;
+        let connection = connect(path, READER_CACHE_KIB)?;
         let into = into.to_string_lossy();
         connection
             .execute("VACUUM INTO ?1", [into])
@@ -103,7 +107,7 @@ impl SqliteLedger {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => connect(&self.path)?,
+            None => connect(&self.path, READER_CACHE_KIB)?,
         };
         let snapshot = connection.transaction().map_err(failed(action))?;
         let value = work(&snapshot).map_err(|failure| failure.named(action))?;
@@ -326,7 +330,7 @@ impl Failure {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection> {
+fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
     let connection = Connection::open(path).map_err(failed("be opened"))?;
     let set = || {
         connection.busy_timeout(BUSY)?;
@@ -334,7 +338,7 @@ fn connect(path: &Path) -> Result<Connection> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cache_size", -32_768)?;
+        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
     };
     set().map_err(failed("be opened"))?;
