@@ -8,7 +8,7 @@ use keyferry_license::{
 use keyferry_protocol::{
     ANSWER_LABEL, Acknowledge, Answer, AnswerParcel, Challenge, ChallengeAnswer, Error, Individualize,
     ListAcknowledgement, ListReceipt, MESSAGE_LIMIT, Posted, REQUEST_LABEL, Receipt, Receipts, Release,
-    Request, RequestParcel, Restore, Revocations, SignedRequest, kind,
+    Request, RequestParcel, Restore, Revocations, SignedRequest, kept_receipt, kind, next_kept_receipt,
 };
 use minicbor::{Decode, Encode};
 
@@ -68,6 +68,12 @@ pub fn receipt(payload: &[u8]) {
     let _ = (exact::<Receipt>(payload), Receipt::claimed_computer(payload));
     let signed = sign_document(Typ::Receipt, payload, &key());
     let _ = Receipt::claimed_computer(&signed);
+    // The same bytes as a file of receipts: each that is read is a part of them.
+    let (mut file, mut read) = (payload, 0);
+    while let Ok(Some(kept)) = next_kept_receipt(&mut file) {
+        read += kept_receipt(&kept).len().min(kept.len() + 1);
+    }
+    assert!(read <= payload.len());
 }
 
 /// A revocation list's payload.
