@@ -36,6 +36,8 @@ events! {
     Challenge = "challenge";
     /// A new part of the demo.
     Chapter = "chapter";
+    /// Something that a service needs to start.
+    Checked = "checked";
     /// This computer.
     Computer = "computer";
     /// A service waits for a person's consent.

@@ -37,7 +37,8 @@ pub fn open_existing(dir: &Path, args: &LedgerArgs) -> Result<Arc<dyn Ledger>> {
     }
 }
 
-fn password(args: &LedgerArgs) -> Result<Option<Zeroizing<String>>> {
+/// The database's password, if a file with it is named.
+pub fn password(args: &LedgerArgs) -> Result<Option<Zeroizing<String>>> {
     let file = args.ledger_password_file.as_deref();
     file.map(passphrase::password).transpose()
 }

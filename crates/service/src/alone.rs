@@ -2,7 +2,7 @@
 //! operating system ends with the process that holds it, so that nothing has to be cleaned up after a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use keyferry_license::printable;
@@ -36,10 +36,7 @@ impl FolderLock {
         let file = options.open(&path).map_err(Error::file("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let (dir, by) = (dir.to_owned(), holder(dir));
-                return Err(Error::Running { dir, by });
-            }
+            Err(TryLockError::WouldBlock) => return Err(running(dir)),
             Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
         }
         let (name, text) = (
@@ -49,6 +46,25 @@ impl FolderLock {
         std::fs::write(&name, text).map_err(Error::file("write", &name))?;
         Ok(Self { _file: file })
     }
+
+    /// Could the folder be taken now? [`Error::Running`] while a service has it. Nothing is made.
+    pub fn look(dir: &Path) -> Result<()> {
+        let path = dir.join(LOCK_FILE);
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(Error::file("open", &path))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(running(dir)),
+            Err(TryLockError::Error(error)) => Err(Error::file("lock", &path)(error)),
+        }
+    }
+}
+
+fn running(dir: &Path) -> Error {
+    let (dir, by) = (dir.to_owned(), holder(dir));
+    Error::Running { dir, by }
 }
 
 /// What the one that holds it wrote, if it has come so far.
@@ -68,6 +84,8 @@ mod tests {
     #[test]
     fn a_folder_is_for_one_and_free_after_it() {
         let folder = tempfile::tempdir().unwrap();
+        FolderLock::look(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let first = FolderLock::take(folder.path(), "http://127.0.0.1:1").unwrap();
         let second = FolderLock::take(folder.path(), "http://127.0.0.1:2")
             .unwrap_err()
@@ -77,7 +95,10 @@ mod tests {
             second.ends_with(&format!("already: process {process} at http://127.0.0.1:1")),
             "{second}"
         );
+        let looked = FolderLock::look(folder.path()).unwrap_err().to_string();
+        assert_eq!(looked, second);
         drop(first);
+        FolderLock::look(folder.path()).unwrap();
         FolderLock::take(folder.path(), "http://127.0.0.1:3").unwrap();
         let text = std::fs::read_to_string(folder.path().join(NAME_FILE)).unwrap();
         assert_eq!(text, format!("process {process} at http://127.0.0.1:3"));

@@ -19,7 +19,7 @@ use crate::policy::{Asker, Case, Judgment, Return, Returned};
 pub use order::RowOrder;
 pub use postgres::PostgresLedger;
 pub use sqlite::SqliteLedger;
-pub use url::{LedgerUrl, PostgresUrl};
+pub use url::{LedgerFound, LedgerUrl, PostgresUrl};
 
 /// 128 random bits: the address of a refusal page.
 pub type PageId = [u8; 16];

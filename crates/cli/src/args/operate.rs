@@ -51,6 +51,9 @@ pub struct ServeArgs {
     /// How the log is written, to stderr: for people, or a JSON object a line. -v says what is judged, -vv all
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// Look at all that a start would need, say what is wrong with it, and end; nothing is changed
+    #[arg(long)]
+    pub check_config: bool,
     #[command(flatten)]
     pub limits: LimitArgs,
 }

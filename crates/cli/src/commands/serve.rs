@@ -22,8 +22,19 @@ use crate::output::Line;
 use crate::signals;
 use crate::words;
 
-/// Serves.
+mod check;
+
+const METRICS_SEEN: &str = "the metrics can be read by whoever reaches that address, over plain http";
+
+/// Serves, or looks whether it could.
 pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
+    match args.check_config {
+        true => check::run(context, args),
+        false => serve(context, args),
+    }
+}
+
+fn serve(context: &Context, args: &ServeArgs) -> Result<()> {
     let tls = tls(args)?;
     let issuers = args
         .issuer
@@ -32,16 +43,11 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let issuers = issuers.collect::<Result<Vec<_>>>()?;
     let (listener, address) = bind(args.listen)?;
     let metrics = args.metrics.map(bind).transpose()?;
-    let limits = limits(context, args);
-    let url = match &args.url {
-        Some(url) => checked(url)?,
-        None if address.ip().is_unspecified() => {
-            return Err(Failed::usage(format!("no computer can ask at {address}"))
-                .hint("name the address that computers use with --url https://…"));
-        }
-        None if tls.is_some() => format!("https://{address}"),
-        None => format!("http://{address}"),
-    };
+    let (limits, fewer) = within(args.limits.limits(), open_files::raised());
+    if let Some(hint) = fewer {
+        context.output.hint(hint);
+    }
+    let url = url(args, address)?;
     let shutdown = Shutdown::default();
     let stop = shutdown.clone();
     signals::on_interrupt(move || stop.request())?;
@@ -67,10 +73,7 @@ pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     if let Some(before) = before.and_then(|card| card.urls.first().map(|url| url.shown()))
         && before != service.url()
     {
-        context.output.note(format_args!(
-            "keyferry: hint: the address was {before} before: licenses and backups made until now send people there; \
-             --url or --listen keeps it"
-        ));
+        context.output.hint(moved(&before));
     }
     let front = Front {
         listener,
@@ -90,22 +93,41 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
-/// What was typed, within the open files that the system allows.
-fn limits(context: &Context, args: &ServeArgs) -> Limits {
-    let wanted = args.limits.limits();
-    let Some(files) = open_files::raised() else {
-        return wanted;
+/// These limits within the open files that the system allows, and what to say if they are less then.
+fn within(wanted: Limits, files: Option<usize>) -> (Limits, Option<String>) {
+    let Some(files) = files else {
+        return (wanted, None);
     };
     let most = wanted.connections;
     let limits = wanted.within(files);
-    if limits.connections < most {
-        context.output.note(format_args!(
-            "keyferry: hint: {files} files may be open at a time, so there are {} connections instead of {most}; raise \
-             that with ulimit -Hn, or LimitNOFILE= in systemd",
+    let fewer = (limits.connections < most).then(|| {
+        format!(
+            "{files} files may be open at a time, so there are {} connections instead of {most}; raise that with ulimit \
+             -Hn, or LimitNOFILE= in systemd",
             limits.connections
-        ));
+        )
+    });
+    (limits, fewer)
+}
+
+/// The address that the card names, of a service that listens here.
+fn url(args: &ServeArgs, address: SocketAddr) -> Result<String> {
+    match &args.url {
+        Some(url) => checked(url),
+        None if address.ip().is_unspecified() => {
+            Err(Failed::usage(format!("no computer can ask at {address}"))
+                .hint("name the address that computers use with --url https://…"))
+        }
+        None if args.tls_cert.is_some() => Ok(format!("https://{address}")),
+        None => Ok(format!("http://{address}")),
     }
-    limits
+}
+
+fn moved(before: &str) -> String {
+    format!(
+        "the address was {before} before: licenses and backups made until now send people there; --url or --listen \
+         keeps it"
+    )
 }
 
 /// The certificate. Without one nothing outside of this computer is answered.
@@ -183,7 +205,7 @@ fn announce(
     }
     output.flush();
     if metrics.is_some_and(|address| !address.ip().is_loopback()) {
-        output.hint("the metrics can be read by whoever reaches that address, over plain http");
+        output.hint(METRICS_SEEN);
     }
     if service.issuer_count() == 0 {
         output.hint("no issuer is registered, so nothing can be restored: add --issuer CARD");

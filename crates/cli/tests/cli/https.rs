@@ -9,18 +9,18 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use crate::place::{Place, Served, text};
 
 /// What the service's certificate says.
-struct Leaf {
-    names: &'static [&'static str],
-    until: i32,
+pub struct Leaf {
+    pub names: &'static [&'static str],
+    pub until: i32,
 }
 
-const GOOD: Leaf = Leaf {
+pub const GOOD: Leaf = Leaf {
     names: &["localhost", "127.0.0.1"],
     until: 2096,
 };
 
 /// Makes a CA in `ca.pem` and a certificate of it in `service.pem` and `service-key.pem`.
-fn certify(place: &Place, leaf: &Leaf) {
+pub fn certify(place: &Place, leaf: &Leaf) {
     let mut root = CertificateParams::new(Vec::new()).expect("no names");
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     root.distinguished_name.push(DnType::CommonName, "Harbor own CA");

@@ -41,6 +41,7 @@ fn travel(seen: &mut Seen) {
     // Where it listens stands in its card, and so in what is issued from now on.
     let served = place.serve();
     seen.line(&served.listening);
+    seen.all(&place.json(&["serve", "--dir", "svc", "--check-config"]));
     seen.all(&place.json(&["issuer", "init", "other", "--name", "Other"]));
     seen.all(&place.json(&["show", "pub/issuer.card"]));
     seen.all(&place.json(&["--home", "a", "computer", "name"]));

@@ -30,6 +30,7 @@ mod revoke;
 mod selecting;
 mod serving;
 mod showing;
+mod starting;
 #[cfg(unix)]
 mod terminal;
 mod trip;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
@@ -13,6 +13,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig, crypto};
 use tokio_rustls::server::TlsStream;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -33,6 +35,7 @@ struct Pair {
 
 struct State {
     acceptor: TlsAcceptor,
+    validity: Option<(u64, u64)>,
     stamps: [Stamp; 2],
     looked: Instant,
 }
@@ -45,15 +48,23 @@ impl Tls {
     /// When the files change, connections that come later are served with what is in them then, if it is sound.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
         let stamps = [stamp(certificate), stamp(key)];
+        let (acceptor, validity) = read(certificate, key)?;
         Ok(Self(Arc::new(Pair {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             state: Mutex::new(State {
-                acceptor: read(certificate, key)?,
+                acceptor,
+                validity,
                 stamps,
                 looked: Instant::now(),
             }),
         })))
+    }
+
+    /// What is served with now is valid from and until then (Unix seconds); `None` if the certificate doesn't say so in
+    /// a way that is understood here.
+    pub fn validity(&self) -> Option<(u64, u64)> {
+        self.0.state().validity
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
@@ -63,9 +74,13 @@ impl Tls {
 }
 
 impl Pair {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What newcomers are served with. Files that can't be served with leave what was.
     fn newest(&self) -> TlsAcceptor {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.looked.elapsed() < LOOK {
             return state.acceptor.clone();
         }
@@ -74,8 +89,8 @@ impl Pair {
         if stamps != state.stamps {
             state.stamps = stamps;
             match read(&self.certificate, &self.key) {
-                Ok(acceptor) => {
-                    state.acceptor = acceptor;
+                Ok((acceptor, validity)) => {
+                    (state.acceptor, state.validity) = (acceptor, validity);
                     tracing::info!("the certificate was renewed");
                 }
                 Err(error) => tracing::error!("the certificate stays as it was: {error}"),
@@ -90,7 +105,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
+fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<(u64, u64)>)> {
     let wrong = |path: &Path, why: String| Error::Tls {
         path: path.to_owned(),
         why,
@@ -102,6 +117,7 @@ fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     if chain.is_empty() {
         return Err(wrong(certificate, "there is no certificate in it".into()));
     }
+    let validity = chain.first().and_then(validity);
     let text = Zeroizing::new(fs::read(key).map_err(Error::file("read", key))?);
     let secret = PrivateKeyDer::from_pem_slice(&text)
         .map_err(|error| wrong(key, format!("not a private key in PEM: {error}")))?;
@@ -121,7 +137,14 @@ fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
         error => wrong(key, error.to_string()),
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok((TlsAcceptor::from(Arc::new(config)), validity))
+}
+
+fn validity(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
+    let validity = Certificate::from_der(certificate).ok()?.tbs_certificate.validity;
+    let [from, until] =
+        [validity.not_before, validity.not_after].map(|time| time.to_unix_duration().as_secs());
+    Some((from, until))
 }
 
 impl std::fmt::Debug for Tls {

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use super::url::PostgresUrl;
 use super::{
-    Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
-    RowOrder,
+    Acknowledged, Computer, Ledger, LedgerFound, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal,
+    RefusalPage, RowOrder,
 };
 use crate::error::Result;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
@@ -46,9 +46,14 @@ impl PostgresLedger {
         Self { pool }.settled()
     }
 
+    /// What is in this database, if it could be opened; nothing is made.
+    pub fn look(url: &PostgresUrl, password: Option<&Zeroizing<String>>) -> Result<LedgerFound> {
+        Pool::new(url, password)?.run("be looked at", schema::look)
+    }
+
     fn settled(self) -> Result<Self> {
         self.run("be brought to this version", schema::migrate)?;
-        self.run("be checked", schema::check)?;
+        self.run("be checked", async |client| schema::check(&*client).await)?;
         Ok(self)
     }
 

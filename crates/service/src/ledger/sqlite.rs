@@ -19,8 +19,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::{
-    Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
-    RowOrder,
+    Acknowledged, Computer, Ledger, LedgerFound, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal,
+    RefusalPage, RowOrder,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
@@ -62,6 +62,11 @@ impl SqliteLedger {
             writer: Some(writer),
             readers: Mutex::default(),
         })
+    }
+
+    /// What is in this file, if it could be opened; nothing is made.
+    pub fn look(path: &Path) -> Result<LedgerFound> {
+        schema::look(path)
     }
 
     /// Writes a copy of the ledger in this file, as it is at one moment, while others write it. `into` must not be there.

@@ -33,9 +33,7 @@ impl LedgerUrl {
     /// Opens the ledger; its tables are made, or brought to this version. The password is for PostgreSQL.
     pub fn open(&self, password: Option<&Zeroizing<String>>) -> Result<Arc<dyn Ledger>> {
         Ok(match self {
-            Self::Sqlite(_) if password.is_some() => {
-                return Err(wrong("SQLite takes no password".into()));
-            }
+            Self::Sqlite(_) if password.is_some() => return Err(no_password()),
             Self::Sqlite(path) => Arc::new(SqliteLedger::open(path)?),
             Self::Postgres(url) => Arc::new(PostgresLedger::open(url, password)?),
         })
@@ -49,6 +47,26 @@ impl LedgerUrl {
             }
             Self::Sqlite(_) => self.open(password),
             Self::Postgres(url) => Ok(Arc::new(PostgresLedger::open_existing(url, password)?)),
+        }
+    }
+}
+
+/// A ledger that was looked at, and not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerFound {
+    /// Version of its tables; 0 where there is no ledger yet.
+    pub version: u32,
+    /// The version that this program brings older tables to when it opens them.
+    pub known: u32,
+}
+
+impl LedgerUrl {
+    /// Could it be opened? Nothing is made, and older tables stay as they are.
+    pub fn look(&self, password: Option<&Zeroizing<String>>) -> Result<LedgerFound> {
+        match self {
+            Self::Sqlite(_) if password.is_some() => Err(no_password()),
+            Self::Sqlite(path) => SqliteLedger::look(path),
+            Self::Postgres(url) => PostgresLedger::look(url, password),
         }
     }
 }
@@ -134,6 +152,10 @@ fn password() -> Error {
         "a password would stand in the list of processes: give a file with it, by --ledger-password-file"
             .into(),
     )
+}
+
+fn no_password() -> Error {
+    wrong("SQLite takes no password".into())
 }
 
 fn wrong(why: String) -> Error {

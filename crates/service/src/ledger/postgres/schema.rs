@@ -3,6 +3,7 @@
 use deadpool_postgres::{GenericClient, Object};
 
 use super::failure::Failure;
+use crate::ledger::LedgerFound;
 
 /// Each step leads to the version of its position, from 1, with the oldest version of a program that works with it.
 const STEPS: [(&str, u32); 1] = [(FIRST, 1)];
@@ -139,21 +140,7 @@ pub(super) async fn migrate(client: &mut Object) -> Result<(), Failure> {
     let t = client.transaction().await?;
     t.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION])
         .await?;
-    let there = t.query_one(IS_THERE, &[]).await?;
-    let found = match there.try_get(0)? {
-        true => {
-            t.query_opt("SELECT version, oldest FROM ledger_version", &[])
-                .await?
-        }
-        false => None,
-    };
-    let (found, oldest) = match found {
-        Some(row) => (number(&row, 0)?, number(&row, 1)?),
-        None => (0, 0),
-    };
-    if oldest > known {
-        return Err(Failure::TooNew { found, known });
-    }
+    let found = version(&t, known).await?;
     if found >= known {
         return Ok(());
     }
@@ -171,6 +158,50 @@ pub(super) async fn migrate(client: &mut Object) -> Result<(), Failure> {
     );
     t.batch_execute(&keep).await?;
     Ok(t.commit().await?)
+}
+
+/// The version of the tables, 0 where there are none; an error if they are too new for this program.
+async fn version(client: &impl GenericClient, known: u32) -> Result<u32, Failure> {
+    let there = client.query_one(IS_THERE, &[]).await?;
+    if !there.try_get(0)? {
+        return Ok(0);
+    }
+    let found = client
+        .query_opt("SELECT version, oldest FROM ledger_version", &[])
+        .await?;
+    let (found, oldest) = match found {
+        Some(row) => (number(&row, 0)?, number(&row, 1)?),
+        None => (0, 0),
+    };
+    match oldest > known {
+        true => Err(Failure::TooNew { found, known }),
+        false => Ok(found),
+    }
+}
+
+/// May tables be made here, and rows be added to those that are there?
+const PERMITTED: &str = "
+    SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+        coalesce(has_table_privilege(to_regclass('licenses'), 'SELECT')
+            AND has_table_privilege(to_regclass('licenses'), 'INSERT'), true)";
+
+/// What is there, and whether a program would open it. Nothing is changed.
+pub(super) async fn look(client: &mut Object) -> Result<LedgerFound, Failure> {
+    let known = STEPS.len() as u32;
+    let t = client.build_transaction().read_only(true).start().await?;
+    let version = version(&t, known).await?;
+    let permitted = t.query_one(PERMITTED, &[]).await?;
+    if version < known && !permitted.try_get(0)? {
+        return Err(Failure::Unfit("its user may not make tables there".into()));
+    }
+    if !permitted.try_get(1)? {
+        return Err(Failure::Unfit("its user may not write the table licenses".into()));
+    }
+    if version > 0 {
+        check(&t).await?;
+    }
+    t.rollback().await?;
+    Ok(LedgerFound { version, known })
 }
 
 /// The table of licenses, unless an operator prepared one.
@@ -212,7 +243,7 @@ const FITNESS: &str = "
         current_setting('full_page_writes')";
 
 /// Would the limit hold on these tables, and would they outlive a loss of power?
-pub(super) async fn check(client: &mut Object) -> Result<(), Failure> {
+pub(super) async fn check(client: &impl GenericClient) -> Result<(), Failure> {
     let row = client.query_one(FITNESS, &[]).await?;
     let elsewhere: i64 = row.try_get(0)?;
     let unfit: Option<Vec<String>> = row.try_get(1)?;

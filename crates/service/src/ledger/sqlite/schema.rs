@@ -1,9 +1,18 @@
 //! Tables of the SQLite ledger and their migrations, by `user_version`.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
 
-use super::failed;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{BUSY, failed, failure};
 use crate::error::{Error, Result};
+use crate::ledger::LedgerFound;
+
+/// How a file of SQLite begins, and where its `user_version` stands (<https://www.sqlite.org/fileformat.html> section 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const USER_VERSION: usize = 60;
 
 /// Each step leads to the version of its position, from 1.
 const STEPS: [&str; 3] = [FIRST, REVOCATIONS, RECOVERY];
@@ -129,9 +138,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed("be brought to this version"))?;
-    let found: u32 = transaction
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(failed("tell its version"))?;
+    let found = version(&transaction)?;
     if found > known {
         return Err(Error::LedgerTooNew { found, known });
     }
@@ -148,4 +155,47 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         .pragma_update(None, "user_version", known)
         .and_then(|()| transaction.commit())
         .map_err(failed("be brought to this version"))
+}
+
+fn version(connection: &Connection) -> Result<u32> {
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed("tell its version"))
+}
+
+/// The version of the ledger in this file. Nothing is made or changed, also no file beside it: SQLite itself would make
+/// some, so it is asked only where they are there already.
+pub(super) fn look(path: &Path) -> Result<LedgerFound> {
+    let known = STEPS.len() as u32;
+    let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(LedgerFound { version: 0, known }),
+        file => file.map_err(Error::file("open", path))?,
+    };
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        fs::metadata(name).is_ok_and(|file| file.len() > 0)
+    };
+    let version = if beside("-wal") && beside("-shm") {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed("be opened"))?;
+        connection.busy_timeout(BUSY).map_err(failed("be opened"))?;
+        version(&connection)?
+    } else {
+        let mut head = Vec::new();
+        let read = file.by_ref().take(100).read_to_end(&mut head);
+        read.map_err(Error::file("read", path))?;
+        match head.get(USER_VERSION..).and_then(|rest| rest.first_chunk()) {
+            Some(version) if head.starts_with(MAGIC) => u32::from_be_bytes(*version),
+            None if head.is_empty() => 0,
+            _ => return Err(failure("be opened", "file is not a database".into())),
+        }
+    };
+    if version > known {
+        return Err(Error::LedgerTooNew {
+            found: version,
+            known,
+        });
+    }
+    Ok(LedgerFound { version, known })
 }
