@@ -1,7 +1,8 @@
-//! Reading a request's body: bounded in bytes, in time, and in what all of them take together. Where that is all taken,
-//! the body that has held most for longest goes.
+//! Reading a request's body: bounded in bytes, in time, in pieces, and in what all of them take together. Where that is
+//! all taken, those go that come slowly, and then those that have held most for longest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,16 @@ use super::place::{LONGEST, SLOWEST};
 const ROOM_KIB: u32 = 64 * 1024;
 /// No piece of a body takes longer, and it comes at [`SLOWEST`] on the whole after so long.
 const PIECE_TIME: Duration = Duration::from_secs(10);
-/// How long one body waits for another to go before the next has to.
+/// Pieces that a body may come in, beside one for so many bytes. Each takes time of its own, however small it is.
+const PIECES: u64 = 1024;
+const PIECE: u64 = 64;
+/// After so long a body is slow that came at less than so many bytes a second, and what it holds weighs more.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+const SLOW: u64 = 64 * 1024;
+const SLOW_WEIGHT: u128 = 64;
+/// Those that have to go make room for this much, if there is so much to be had: then it is a while until others have to.
+const AT_ONCE: usize = 1 << 20;
+/// How long one body waits for others to go before more have to.
 const EVICTION_TIME: Duration = Duration::from_millis(100);
 
 /// Room for bodies.
@@ -30,20 +40,24 @@ pub(super) struct Room {
 struct Readers {
     next: u64,
     all: HashMap<u64, Arc<Reader>>,
+    /// Those that were told to go and haven't yet.
+    leaving: HashSet<u64>,
+    /// When it was last looked for somebody who could go.
+    looked: Option<Instant>,
 }
 
 /// A body that is being read.
 struct Reader {
     since: Instant,
-    bytes: Mutex<usize>,
+    bytes: AtomicUsize,
     out: Notify,
 }
 
 /// A body with the room that it takes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
-    _room: Vec<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a request was not read, or not finished.
@@ -51,6 +65,7 @@ pub(super) struct Held {
 pub(super) enum Unread {
     TooLarge,
     TooSlow,
+    TooManyPieces,
     NoRoom,
     Broken,
     Failed,
@@ -81,12 +96,10 @@ impl Room {
     }
 
     async fn pieces(&self, mut body: Body, limit: usize, reading: &Reading<'_>) -> Result<Held, Unread> {
-        let mut held = Held {
-            bytes: Vec::new(),
-            _room: Vec::new(),
-        };
+        let (mut held, mut pieces) = (Held::default(), 0);
         loop {
-            let enough = PIECE_TIME + Duration::from_secs(held.bytes.len() as u64 / SLOWEST);
+            let bytes = held.bytes.len() as u64;
+            let enough = PIECE_TIME + Duration::from_secs(bytes / SLOWEST);
             let end = reading.reader.since + enough.min(LONGEST);
             let next = timeout_at(end, timeout(PIECE_TIME, body.frame())).await;
             let frame = match next {
@@ -95,23 +108,36 @@ impl Room {
                 Ok(Ok(Some(Err(_)))) => return Err(Unread::Broken),
                 Ok(Ok(Some(Ok(frame)))) => frame,
             };
+            pieces += 1;
+            if pieces > PIECES + bytes / PIECE {
+                return Err(Unread::TooManyPieces);
+            }
             let Ok(piece) = frame.into_data() else { continue };
             if piece.len() > limit - held.bytes.len() {
                 return Err(Unread::TooLarge);
             }
+            self.take(&mut held, piece.len(), limit, reading).await?;
             held.bytes.extend_from_slice(&piece);
-            *lock(&reading.reader.bytes) = held.bytes.len();
-            self.take(&mut held, reading).await?;
         }
     }
 
-    async fn take(&self, held: &mut Held, reading: &Reading<'_>) -> Result<(), Unread> {
-        let needed = held.bytes.len().div_ceil(1024);
-        let taken: usize = held._room.iter().map(OwnedSemaphorePermit::num_permits).sum();
-        let Some(more) = needed.checked_sub(taken).filter(|more| *more > 0) else {
+    /// Takes room for so many more bytes, and makes it.
+    async fn take(
+        &self,
+        held: &mut Held,
+        more: usize,
+        limit: usize,
+        reading: &Reading<'_>,
+    ) -> Result<(), Unread> {
+        let taken = held.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * 1024;
+        let needed = held.bytes.len() + more;
+        if needed <= taken {
             return Ok(());
-        };
-        let mut room = std::pin::pin!(Arc::clone(&self.free).acquire_many_owned(more as u32));
+        }
+        // A quarter more each time, so that what is there isn't moved for every piece.
+        let wanted = needed.max((taken + taken / 4).min(limit)).next_multiple_of(1024);
+        let kib = ((wanted - taken) / 1024) as u32;
+        let mut room = std::pin::pin!(Arc::clone(&self.free).acquire_many_owned(kib));
         let end = Instant::now() + PIECE_TIME;
         let mut patience = Duration::ZERO;
         let room = loop {
@@ -122,17 +148,19 @@ impl Room {
             }
             patience = EVICTION_TIME;
         };
-        match held._room.first_mut() {
+        match &mut held.room {
             Some(first) => first.merge(room),
-            None => held._room.push(room),
+            none => *none = Some(room),
         }
+        held.bytes.reserve_exact(wanted - held.bytes.len());
+        reading.reader.bytes.store(wanted, Ordering::Relaxed);
         Ok(())
     }
 
     fn begin(&self) -> Reading<'_> {
         let reader = Arc::new(Reader {
             since: Instant::now(),
-            bytes: Mutex::new(0),
+            bytes: AtomicUsize::new(0),
             out: Notify::new(),
         });
         let mut readers = lock(&self.readers);
@@ -146,28 +174,53 @@ impl Room {
         }
     }
 
-    /// Whoever has held most for longest goes, if that is more than the one who asks.
+    /// Tells others to go, if there are any that have to go before the one who asks.
     fn evict(&self, asks: &Reading<'_>) {
         let mut readers = lock(&self.readers);
-        let heaviest = readers.all.iter().max_by_key(|(_, reader)| reader.weight());
-        let Some((&number, reader)) = heaviest else { return };
-        if reader.weight() > asks.reader.weight() {
+        let now = Instant::now();
+        let just_looked = readers
+            .looked
+            .is_some_and(|looked| now < looked + EVICTION_TIME / 10);
+        if !readers.leaving.is_empty() || just_looked {
+            return;
+        }
+        readers.looked = Some(now);
+        let own = asks.reader.weight(now);
+        let heavier = readers.all.iter().filter_map(|(number, reader)| {
+            let weight = reader.weight(now);
+            (weight > own).then_some((weight, *number))
+        });
+        let mut heavier: Vec<(u128, u64)> = heavier.collect();
+        heavier.sort_unstable_by(|one, other| other.cmp(one));
+        let mut freed = 0;
+        for (_, number) in heavier {
+            let Some(reader) = readers.all.remove(&number) else {
+                continue;
+            };
+            readers.leaving.insert(number);
             reader.out.notify_one();
-            readers.all.remove(&number);
+            freed += reader.bytes.load(Ordering::Relaxed);
+            if freed >= AT_ONCE {
+                break;
+            }
         }
     }
 }
 
 impl Reader {
-    /// Bytes times milliseconds.
-    fn weight(&self) -> u128 {
-        *lock(&self.bytes) as u128 * self.since.elapsed().as_millis()
+    /// Who goes first: bytes times milliseconds, and more for those that come slowly.
+    fn weight(&self, now: Instant) -> u128 {
+        let (bytes, time) = (self.bytes.load(Ordering::Relaxed) as u128, now - self.since);
+        let slow = time > SLOW_AFTER && bytes * 1000 < u128::from(SLOW) * time.as_millis();
+        bytes * time.as_millis() * if slow { SLOW_WEIGHT } else { 1 }
     }
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        lock(&self.room.readers).all.remove(&self.number);
+        let mut readers = lock(&self.room.readers);
+        readers.all.remove(&self.number);
+        readers.leaving.remove(&self.number);
     }
 }
 

@@ -13,13 +13,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::gate::Gate;
 use super::place::{Place, Seat};
 use super::tls::Tls;
 use crate::metrics::Cut;
 
-/// Headers must be there within this time, the next ones too: longer than clients keep a connection that rests.
+/// The first byte must be there within this time, and headers within as much again, the next ones too: longer than clients
+/// keep a connection that rests.
 const HEADER_TIME: Duration = Duration::from_secs(16);
 /// A TLS handshake is finished within this time.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -62,15 +64,28 @@ async fn shaken(
     mut stop: watch::Receiver<bool>,
     place: &Arc<Place>,
 ) {
+    // What a connection needs is made when something comes, so that silence costs next to nothing.
+    let mut first = [0];
     let Some(tls) = tls else {
-        return converse(stream, peer, gate, stop, place).await;
+        let came = tokio::select! {
+            () = super::stopped(&mut stop) => return,
+            came = timeout(HEADER_TIME, stream.peek(&mut first)) => came,
+        };
+        if let Ok(Ok(1)) = came {
+            Box::pin(converse(stream, peer, gate, stop, place)).await;
+        }
+        return;
+    };
+    let handshake = async {
+        stream.peek(&mut first).await?;
+        Box::pin(tls.accept(stream)).await
     };
     let shaken = tokio::select! {
         () = super::stopped(&mut stop) => return,
-        shaken = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream)) => shaken,
+        shaken = timeout(HANDSHAKE_TIME, handshake) => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => converse(stream, peer, gate, stop, place).await,
+        Ok(Ok(stream)) => Box::pin(converse(stream, peer, gate, stop, place)).await,
         Ok(Err(error)) => tracing::debug!("no TLS connection: {error}"),
         Err(_) => {
             gate.metrics().cut(Cut::Handshake);
@@ -115,10 +130,10 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         tracing::debug!("connection ended: {error}");
         if error.is_timeout() && place.heard() {
             gate.metrics().cut(Cut::SlowHeader);
-            let _ = tokio::time::timeout(LINGER_TIME, stream.write_all(SLOW_HEADER)).await;
+            let _ = timeout(LINGER_TIME, stream.write_all(SLOW_HEADER)).await;
         }
     }
-    let _ = tokio::time::timeout(LINGER_TIME, linger(stream)).await;
+    let _ = timeout(LINGER_TIME, linger(stream)).await;
 }
 
 /// Ends the answers, and reads what was still on its way.

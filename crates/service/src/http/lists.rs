@@ -50,6 +50,10 @@ fn unread(why: Unread) -> Response {
             (StatusCode::PAYLOAD_TOO_LARGE, malformed(&why))
         }
         Unread::TooSlow => (StatusCode::REQUEST_TIMEOUT, malformed("the list came too slowly")),
+        Unread::TooManyPieces => (
+            StatusCode::BAD_REQUEST,
+            malformed("the list came in too many small pieces"),
+        ),
         Unread::Broken => (StatusCode::BAD_REQUEST, malformed("the list ended too early")),
         Unread::NoRoom => (
             StatusCode::SERVICE_UNAVAILABLE,

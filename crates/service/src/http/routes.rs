@@ -53,7 +53,7 @@ impl Desk {
             Err(Unread::TooLarge) => metrics.rejected(Rejected::Size),
             Err(Unread::TooSlow) => metrics.cut(Cut::SlowBody),
             Err(Unread::NoRoom) => metrics.rejected(Rejected::Room),
-            Err(Unread::Broken | Unread::Failed) | Ok(_) => {}
+            Err(Unread::TooManyPieces | Unread::Broken | Unread::Failed) | Ok(_) => {}
         }
         held
     }
@@ -219,6 +219,11 @@ fn unread(why: Unread) -> Response {
             StatusCode::REQUEST_TIMEOUT,
             ProblemCode::BadRequest,
             "the request came too slowly",
+        ),
+        Unread::TooManyPieces => problem(
+            StatusCode::BAD_REQUEST,
+            ProblemCode::BadRequest,
+            "the request came in too many small pieces",
         ),
         Unread::Broken => problem(
             StatusCode::BAD_REQUEST,

@@ -101,6 +101,7 @@ fn unread(desk: &Desk, why: Unread) -> Response {
             StatusCode::REQUEST_TIMEOUT,
             "The file came too slowly. Try again.",
         ),
+        Unread::TooManyPieces => (StatusCode::BAD_REQUEST, "The file came in too many small pieces."),
         Unread::Broken => (StatusCode::BAD_REQUEST, "The file did not come whole. Try again."),
         Unread::NoRoom => (
             StatusCode::SERVICE_UNAVAILABLE,
