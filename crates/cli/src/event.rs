@@ -80,6 +80,8 @@ events! {
     Recovery = "recovery";
     /// What a rehearsal would bring of a license.
     Rehearsed = "rehearsed";
+    /// A service took its files up again.
+    Reloaded = "reloaded";
     /// An issuer is no longer accepted.
     Removed = "removed";
     /// What a computer asks of a service.

@@ -18,7 +18,7 @@ use crate::failed::{Failed, Result, plain};
 use crate::files;
 use crate::ledger;
 use crate::open_files;
-use crate::output::Line;
+use crate::output::{Line, Output};
 use crate::signals;
 use crate::words;
 
@@ -50,7 +50,8 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<()> {
     let url = url(args, address)?;
     let shutdown = Shutdown::default();
     let stop = shutdown.clone();
-    signals::on_interrupt(move || stop.request())?;
+    let (told, pair) = (Arc::clone(&context.output), tls.clone());
+    signals::on_interrupt_or_hangup(move || stop.request(), move || reload(&told, pair.as_ref()))?;
     let _alone = FolderLock::take(&args.dir, &url)?;
     let before = files::read_card(&args.dir.join(CARD_FILE), CardKind::Service).ok();
     let (dir, name) = (args.dir.clone(), args.name.clone());
@@ -84,6 +85,23 @@ fn serve(context: &Context, args: &ServeArgs) -> Result<()> {
     serve_front(front, Arc::new(service), &shutdown)?;
     context.output.note("stopped");
     Ok(())
+}
+
+/// Takes up renewed files; what can't be used leaves what was.
+fn reload(output: &Output, tls: Option<&Tls>) {
+    if let Some(Err(error)) = tls.map(Tls::renew) {
+        output.warning(format_args!("the certificate stays as it was: {error}"));
+        return;
+    }
+    let until = tls.and_then(|tls| tls.validity()).map(|(_, until)| until);
+    output.event(&Line::new(Event::Reloaded).with("certificate_until", until));
+    match until {
+        Some(until) => output.note(format_args!(
+            "reloaded: the certificate is valid until {}",
+            words::time(until)
+        )),
+        None => output.note("reloaded"),
+    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {

@@ -9,9 +9,12 @@ mod stage;
 mod story;
 mod wishes;
 
+use keyferry::Failure;
+
 use crate::args::DemoArgs;
 use crate::context::Context;
 use crate::failed::{Failed, Result};
+use crate::signals;
 
 use stage::Stage;
 
@@ -22,9 +25,14 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<()> {
             Failed::usage("a trip needs at least one license").hint("give --licenses a number from 1 on")
         );
     }
-    let stage = Stage::set(context, args.dir.as_deref())?;
+    // The service of the demo must not outlive it, whichever of the two hears of the wish to end.
+    let interrupted = signals::on_interrupt(|| {})?;
+    let stage = Stage::set(context, args.dir.as_deref(), interrupted.clone())?;
     let told = story::tell(&stage, args.licenses);
     stage.strike(context);
+    if interrupted.is_set() {
+        return Err(Failed::new(Failure::Canceled, "the demo was interrupted"));
+    }
     let ending = told?;
     ending.summarize(context);
     match ending.fault() {

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use keyferry::Failure;
+
 use super::child::{Finished, Running};
 use super::peaks::Peaks;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::output::Line;
+use crate::signals::Interrupted;
 
 /// The folder, the program and the voice.
 pub struct Stage<'a> {
@@ -18,11 +21,12 @@ pub struct Stage<'a> {
     /// Removes the folder when the demo ends; absent when the person named one.
     temporary: Option<tempfile::TempDir>,
     peaks: Peaks,
+    interrupted: Interrupted,
 }
 
 impl<'a> Stage<'a> {
     /// Makes the folder, or takes the named one if nothing is in it.
-    pub fn set(context: &'a Context, named: Option<&Path>) -> Result<Self> {
+    pub fn set(context: &'a Context, named: Option<&Path>, interrupted: Interrupted) -> Result<Self> {
         let program =
             std::env::current_exe().map_err(|e| Failed::other(format!("can't find this program: {e}")))?;
         let (folder, temporary) = match named {
@@ -50,6 +54,7 @@ impl<'a> Stage<'a> {
             folder,
             temporary,
             peaks: Peaks::default(),
+            interrupted,
         })
     }
 
@@ -87,7 +92,7 @@ impl<'a> Stage<'a> {
 
     /// The same with a file as its standard input.
     pub fn run_with(&self, args: &[&str], input: Option<&str>) -> Result<Finished> {
-        self.show(args, input);
+        self.show(args, input)?;
         let stdin = match input {
             Some(name) => {
                 let path = self.path(name);
@@ -124,7 +129,7 @@ impl<'a> Stage<'a> {
 
     /// Starts the program and leaves it running.
     pub fn start(&self, args: &[&str]) -> Result<Running> {
-        self.show(args, None);
+        self.show(args, None)?;
         Running::start(self.command(args).stdin(Stdio::null()))
     }
 
@@ -153,10 +158,15 @@ impl<'a> Stage<'a> {
         command
     }
 
-    fn show(&self, args: &[&str], input: Option<&str>) {
+    /// Shows a command that is about to run, unless nobody wants to see more.
+    fn show(&self, args: &[&str], input: Option<&str>) -> Result<()> {
+        if self.interrupted.is_set() {
+            return Err(Failed::new(Failure::Canceled, "the demo was interrupted"));
+        }
         let words: Vec<String> = args.iter().map(|arg| crate::words::quoted(arg)).collect();
         let input = input.map(|name| format!(" < {name}")).unwrap_or_default();
         self.say(format_args!("  $ keyferry {}{input}", words.join(" ")));
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use keyferry_license::{Digest, SigningSecret, Thumbprint};
 use keyferry_protocol::{ChallengeAnswer, ListProblemCode, ListReceipt, Posted};
 use serde_json::Value;
 
-use crate::place::{Lines, Place, SCHEMA, text};
+use crate::place::{Lines, Place, SCHEMA, Served, text};
 
 #[test]
 fn the_schema_is_printed_as_it_is_shipped() {
@@ -34,13 +34,27 @@ impl Seen {
     }
 }
 
+/// A service that is told to take its files up again.
+#[cfg(unix)]
+fn reload(seen: &mut Seen, served: &mut Served) {
+    served.signal(rustix::process::Signal::HUP);
+    seen.line(&served.next_line());
+}
+
+/// Where there is no SIGHUP.
+#[cfg(not(unix))]
+fn reload(seen: &mut Seen, _: &mut Served) {
+    seen.0.insert("reloaded".into());
+}
+
 /// Issuers, trust, a stick and its way to a computer that the service refuses.
 fn travel(seen: &mut Seen) {
     let place = Place::with_issuer();
     let thumbprint = place.thumbprint();
     // Where it listens stands in its card, and so in what is issued from now on.
-    let served = place.serve();
+    let mut served = place.serve();
     seen.line(&served.listening);
+    reload(seen, &mut served);
     seen.all(&place.json(&["serve", "--dir", "svc", "--check-config"]));
     seen.all(&place.json(&["issuer", "init", "other", "--name", "Other"]));
     seen.all(&place.json(&["show", "pub/issuer.card"]));

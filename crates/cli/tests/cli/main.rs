@@ -11,8 +11,9 @@ mod encrypting;
 mod fitting;
 mod flipped;
 #[cfg(unix)]
+mod hanging_up;
+#[cfg(unix)]
 mod hostile;
-#[cfg(test)]
 mod https;
 mod issuing;
 mod keeping;

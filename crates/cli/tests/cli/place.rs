@@ -235,6 +235,25 @@ impl Lines {
     }
 }
 
+#[cfg(unix)]
+impl Served {
+    /// Sends it this signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.id()).ok();
+        let id = id.and_then(rustix::process::Pid::from_raw).expect("an ID");
+        rustix::process::kill_process(id, signal).expect("it runs");
+    }
+
+    /// The next line that it says.
+    pub fn next_line(&mut self) -> Value {
+        let mut line = String::new();
+        let stdout = self.child.stdout.as_mut().expect("a pipe");
+        // It says one line and then nothing until it is asked again.
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        SCHEMA.line(&line)
+    }
+}
+
 impl Drop for Served {
     fn drop(&mut self) {
         let _ = self.child.kill();

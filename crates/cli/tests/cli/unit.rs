@@ -11,6 +11,12 @@ fn command() -> Vec<String> {
 }
 
 #[test]
+fn it_is_told_to_reload_by_a_signal_that_does_not_end_it() {
+    let unit = include_str!("../../../../contrib/systemd/keyferry.service");
+    assert!(unit.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"));
+}
+
+#[test]
 fn its_arguments_are_taken() {
     let command = command();
     assert_eq!(&command[..2], ["/usr/local/bin/keyferry", "serve"]);

@@ -34,10 +34,16 @@ struct Pair {
 }
 
 struct State {
-    acceptor: TlsAcceptor,
-    validity: Option<(u64, u64)>,
+    served: Served,
     stamps: [Stamp; 2],
     looked: Instant,
+}
+
+/// What newcomers are served with.
+struct Served {
+    acceptor: TlsAcceptor,
+    chain: Vec<CertificateDer<'static>>,
+    validity: Option<(u64, u64)>,
 }
 
 /// What tells that a file has changed: length and time; none where it can't be read.
@@ -48,23 +54,29 @@ impl Tls {
     /// When the files change, connections that come later are served with what is in them then, if it is sound.
     pub fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
         let stamps = [stamp(certificate), stamp(key)];
-        let (acceptor, validity) = read(certificate, key)?;
         Ok(Self(Arc::new(Pair {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             state: Mutex::new(State {
-                acceptor,
-                validity,
+                served: read(certificate, key)?,
                 stamps,
                 looked: Instant::now(),
             }),
         })))
     }
 
+    /// Reads the files now, whether they changed or not, and serves newcomers with what is in them; says whether that is
+    /// another certificate. An error leaves what was.
+    pub fn renew(&self) -> Result<bool> {
+        let mut state = self.0.state();
+        (state.stamps, state.looked) = (self.0.stamps(), Instant::now());
+        self.0.take_up(&mut state)
+    }
+
     /// What is served with now is valid from and until then (Unix seconds); `None` if the certificate doesn't say so in
     /// a way that is understood here.
     pub fn validity(&self) -> Option<(u64, u64)> {
-        self.0.state().validity
+        self.0.state().served.validity
     }
 
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
@@ -82,21 +94,32 @@ impl Pair {
     fn newest(&self) -> TlsAcceptor {
         let mut state = self.state();
         if state.looked.elapsed() < LOOK {
-            return state.acceptor.clone();
+            return state.served.acceptor.clone();
         }
         state.looked = Instant::now();
-        let stamps = [stamp(&self.certificate), stamp(&self.key)];
+        let stamps = self.stamps();
         if stamps != state.stamps {
             state.stamps = stamps;
-            match read(&self.certificate, &self.key) {
-                Ok((acceptor, validity)) => {
-                    (state.acceptor, state.validity) = (acceptor, validity);
-                    tracing::info!("the certificate was renewed");
-                }
-                Err(error) => tracing::error!("the certificate stays as it was: {error}"),
-            }
+            // What it says of itself stands in the log.
+            let _ = self.take_up(&mut state);
         }
-        state.acceptor.clone()
+        state.served.acceptor.clone()
+    }
+
+    fn stamps(&self) -> [Stamp; 2] {
+        [stamp(&self.certificate), stamp(&self.key)]
+    }
+
+    /// Serves with what is in the files, if that can be; says whether it is another certificate.
+    fn take_up(&self, state: &mut State) -> Result<bool> {
+        let served = read(&self.certificate, &self.key)
+            .inspect_err(|error| tracing::error!("the certificate stays as it was: {error}"))?;
+        let renewed = served.chain != state.served.chain;
+        state.served = served;
+        if renewed {
+            tracing::info!("the certificate was renewed");
+        }
+        Ok(renewed)
     }
 }
 
@@ -105,7 +128,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<(u64, u64)>)> {
+fn read(certificate: &Path, key: &Path) -> Result<Served> {
     let wrong = |path: &Path, why: String| Error::Tls {
         path: path.to_owned(),
         why,
@@ -124,7 +147,7 @@ fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<(u64, u64
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_no_client_auth())
-        .and_then(|builder| builder.with_single_cert(chain, secret));
+        .and_then(|builder| builder.with_single_cert(chain.clone(), secret));
     let mut config = config.map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => wrong(
             key,
@@ -137,7 +160,11 @@ fn read(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Option<(u64, u64
         error => wrong(key, error.to_string()),
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((TlsAcceptor::from(Arc::new(config)), validity))
+    Ok(Served {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        chain,
+        validity,
+    })
 }
 
 fn validity(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
