@@ -111,6 +111,9 @@ pub fn serve_front(front: Front, service: Arc<Service>, shutdown: &Shutdown) -> 
     runtime.block_on(async {
         let listener = listen(front.listener)?;
         let metrics = front.metrics.map(listen).transpose()?;
+        if let Some(tls) = &front.tls {
+            tls.measured(service.metrics());
+        }
         let desk = Desk::new(Arc::clone(&service));
         let main = Door::new(router(desk.clone()), front.limits, &service);
         let main = main.accept(listener, front.tls, stop.clone());

@@ -57,6 +57,10 @@ pub(crate) struct Metrics {
     accepted: Counter,
     cut: Counts<1>,
     rejected: Counts<1>,
+    /// Not there where nothing is served by https.
+    certificate: Family<Labels<0>, Gauge>,
+    renewals: Counter,
+    renewal_errors: Counter,
 }
 
 /// From a tenth of a millisecond to 30 seconds.
@@ -83,6 +87,9 @@ impl Default for Metrics {
             accepted: Counter::default(),
             cut: Family::default(),
             rejected: Family::default(),
+            certificate: Family::default(),
+            renewals: Counter::default(),
+            renewal_errors: Counter::default(),
         };
         metrics.register();
         metrics
@@ -121,6 +128,13 @@ impl Metrics {
         registry.register("connections_cut", help, self.cut.clone());
         let help = "What was refused by a limit, by limit";
         registry.register("rejected", help, self.rejected.clone());
+        let name = "tls_certificate_not_after";
+        let help = "Until when the certificate is valid, Unix time";
+        registry.register_with_unit(name, help, Unit::Seconds, self.certificate.clone());
+        let help = "Certificates that were taken up while serving";
+        registry.register("tls_certificate_renewals", help, self.renewals.clone());
+        let help = "Renewed certificates that could not be served with";
+        registry.register("tls_certificate_errors", help, self.renewal_errors.clone());
     }
 
     /// Everything, as Prometheus reads it.
@@ -171,6 +185,22 @@ impl Metrics {
         if !worked {
             self.ledger_errors.get_or_create(&labels).inc();
         }
+    }
+
+    /// Until when the certificate is valid that is served with from now on (Unix seconds), if it says so.
+    pub(crate) fn certificate(&self, not_after: Option<u64>) {
+        match not_after.and_then(|time| i64::try_from(time).ok()) {
+            Some(time) => drop(self.certificate.get_or_create(&[]).set(time)),
+            None => drop(self.certificate.remove(&[])),
+        }
+    }
+
+    pub(crate) fn renewed(&self) {
+        self.renewals.inc();
+    }
+
+    pub(crate) fn not_renewed(&self) {
+        self.renewal_errors.inc();
     }
 
     pub(crate) fn opened(&self) {
@@ -254,6 +284,15 @@ mod tests {
             assert!(text.contains(line), "{line} in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+        // Without a certificate nobody is to be warned that it expired in 1970.
+        let expiry = "keyferry_tls_certificate_not_after_seconds{} ";
+        assert!(!text.contains(expiry), "{text}");
+        metrics.certificate(Some(4_007_836_800));
+        assert!(
+            metrics.text().contains(&format!("{expiry}4007836800\n")),
+            "{}",
+            metrics.text()
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::net::TcpStream;
@@ -18,6 +18,7 @@ use x509_cert::der::Decode;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 
 /// How often newcomers have the files looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ struct Pair {
     certificate: PathBuf,
     key: PathBuf,
     state: Mutex<State>,
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 struct State {
@@ -62,6 +64,7 @@ impl Tls {
                 stamps,
                 looked: Instant::now(),
             }),
+            metrics: OnceLock::new(),
         })))
     }
 
@@ -79,9 +82,23 @@ impl Tls {
         self.0.state().served.validity
     }
 
+    /// Counts there from now on.
+    pub(super) fn measured(&self, metrics: &Arc<Metrics>) {
+        let state = self.0.state();
+        metrics.certificate(state.served.until());
+        // Who serves with one certificate at two services counts at the first.
+        let _ = self.0.metrics.set(Arc::clone(metrics));
+    }
+
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = self.0.newest();
         acceptor.accept(stream).await
+    }
+}
+
+impl Served {
+    fn until(&self) -> Option<u64> {
+        self.validity.map(|(_, until)| until)
     }
 }
 
@@ -112,12 +129,17 @@ impl Pair {
 
     /// Serves with what is in the files, if that can be; says whether it is another certificate.
     fn take_up(&self, state: &mut State) -> Result<bool> {
-        let served = read(&self.certificate, &self.key)
-            .inspect_err(|error| tracing::error!("the certificate stays as it was: {error}"))?;
+        let metrics = self.metrics.get();
+        let served = read(&self.certificate, &self.key).inspect_err(|error| {
+            tracing::error!("the certificate stays as it was: {error}");
+            metrics.inspect(|metrics| metrics.not_renewed());
+        })?;
         let renewed = served.chain != state.served.chain;
         state.served = served;
         if renewed {
             tracing::info!("the certificate was renewed");
+            metrics.inspect(|metrics| metrics.renewed());
+            metrics.inspect(|metrics| metrics.certificate(state.served.until()));
         }
         Ok(renewed)
     }

@@ -9,7 +9,7 @@ use keyferry_protocol::REQUEST_TYPE;
 use crate::server::{Response, Server, read};
 use crate::world::{License, World};
 
-fn get(address: SocketAddr, path: &str) -> Response {
+pub fn get(address: SocketAddr, path: &str) -> Response {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     write!(

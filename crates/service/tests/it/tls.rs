@@ -2,7 +2,7 @@
 //! handshake that doesn't come.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -200,13 +200,26 @@ fn is_healthy(stream: &mut (impl Read + Write)) -> bool {
 fn a_certificate_is_renewed_while_others_are_served() {
     let old = made();
     let tls = Tls::from_files(&old.certificate, &old.key).unwrap();
-    let server = Server::start_tls(World::new().service, tls);
+    let metrics = TcpListener::bind("127.0.0.1:0").unwrap();
+    let measured = metrics.local_addr().unwrap();
+    let served = tls.clone();
+    let server = Server::run(World::new().service, |front| {
+        (front.tls, front.metrics) = (Some(served), Some(metrics));
+    });
+    let counted = |name: &str| {
+        let response = crate::metrics::get(measured, "/metrics");
+        let name = format!("keyferry_tls_certificate_{name} ");
+        let line = response.text().lines().find_map(|line| line.strip_prefix(&name));
+        line.expect("it is there").parse::<u64>().unwrap()
+    };
     let mut open = connect(&server, Some(&old));
     assert!(is_healthy(&mut open));
+    assert_eq!((counted("renewals_total"), counted("errors_total")), (0, 0));
     // Something that can't be served with leaves the old one.
     std::fs::write(&old.key, "no key").unwrap();
     std::thread::sleep(Duration::from_millis(1_100));
     assert!(serves(&server, &old));
+    assert_eq!((counted("renewals_total"), counted("errors_total")), (0, 1));
     let Made { dir, der, .. } = old;
     let new = made_in(dir);
     std::thread::sleep(Duration::from_millis(1_100));
@@ -219,4 +232,17 @@ fn a_certificate_is_renewed_while_others_are_served() {
     };
     assert!(!serves(&server, &gone), "the old one is no longer shown");
     assert!(is_healthy(&mut open), "what was open goes on");
+    assert_eq!((counted("renewals_total"), counted("errors_total")), (1, 1));
+    // Asked to look, it looks, and counts what is another one.
+    assert!(!tls.renew().unwrap());
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2097, 1, 1);
+    let pair = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(&new.certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
+    assert!(tls.renew().is_err(), "its key is not there yet");
+    std::fs::write(&new.key, pair.serialize_pem()).unwrap();
+    assert!(tls.renew().unwrap());
+    assert_eq!(tls.validity().map(|(_, until)| until), Some(4_007_836_800));
+    assert_eq!((counted("renewals_total"), counted("errors_total")), (2, 2));
+    assert_eq!(counted("not_after_seconds{}"), 4_007_836_800);
 }
