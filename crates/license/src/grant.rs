@@ -115,12 +115,15 @@ impl Unverified<Grant> {
 
     /// Checks many grants of one issuer at once, a third of the time of one by one; the answers are in the order
     /// of the grants, and the same as [`Unverified::verify_with`] gives.
-    pub fn verify_batch(grants: Vec<Self>, issuer: &Verified<Card>) -> Vec<Result<Verified<Grant>>> {
+    pub fn verify_batch(grants: &[Self], issuer: &Verified<Card>) -> Vec<Result<Verified<Grant>>> {
+        let one_by_one = || {
+            grants
+                .iter()
+                .map(|grant| grant.clone().verify_with(issuer))
+                .collect()
+        };
         let Some(key) = issuer.signing_keys().next() else {
-            return grants
-                .into_iter()
-                .map(|grant| grant.verify_with(issuer))
-                .collect();
+            return one_by_one();
         };
         let mut batch = ed25519_zebra::batch::Verifier::new();
         let named = issuer.thumbprint();
@@ -131,12 +134,9 @@ impl Unverified<Grant> {
             });
         let mut randomness = Randomness::new();
         if fits && batch.verify(&mut randomness).is_ok() && randomness.was_given().is_ok() {
-            return grants.into_iter().map(|grant| Ok(grant.vouched())).collect();
+            return grants.iter().map(|grant| Ok(grant.vouched())).collect();
         }
-        grants
-            .into_iter()
-            .map(|grant| grant.verify_with(issuer))
-            .collect()
+        one_by_one()
     }
 }
 

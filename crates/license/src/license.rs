@@ -128,7 +128,7 @@ impl LicenseFile {
                 Err(fault) => faults.push(Some(fault)),
             }
         }
-        let mut verified = Unverified::verify_batch(good, issuer).into_iter();
+        let mut verified = Unverified::verify_batch(&good, issuer).into_iter();
         let answer = |fault: Option<Error>| match fault {
             Some(fault) => Some(Err(fault)),
             None => verified.next(),

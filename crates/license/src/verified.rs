@@ -1,6 +1,7 @@
 //! Proof in the type: a document that was decoded, and one that may be used.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::cose::{Sign1, Typ, digest_of};
 use crate::error::{Error, Result};
@@ -8,22 +9,27 @@ use crate::id::Digest;
 use crate::keys::VerifyingKey;
 
 /// A signed document that was decoded within its bounds and whose signature nobody has checked yet.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Unverified<T> {
-    value: T,
-    bytes: Vec<u8>,
+    content: Arc<Content<T>>,
     message: Vec<u8>,
     signature: [u8; 64],
     typ: Typ,
 }
 
 /// A document whose signature holds (or whose key seal, which binds its digest, opened). There is no other way to
-/// get one than to check it.
-#[derive(Debug, Clone)]
+/// get one than to check it. A clone shares the document.
+#[derive(Debug)]
 pub struct Verified<T> {
+    content: Arc<Content<T>>,
+    digest: Digest,
+}
+
+/// A document and its bytes. Shared, because batches of a thousand are moved from hand to hand.
+#[derive(Debug)]
+struct Content<T> {
     value: T,
     bytes: Vec<u8>,
-    digest: Digest,
 }
 
 impl<T> Unverified<T> {
@@ -37,8 +43,10 @@ impl<T> Unverified<T> {
         let sign1 = Sign1::decode(typ, bytes, limit)?;
         let value = payload(sign1.payload)?;
         Ok(Self {
-            value,
-            bytes: bytes.to_vec(),
+            content: Arc::new(Content {
+                value,
+                bytes: bytes.to_vec(),
+            }),
             message: sign1.sig_structure(),
             signature: sign1.signature,
             typ,
@@ -47,7 +55,7 @@ impl<T> Unverified<T> {
 
     /// The content, to find out whose key to check with. It proves nothing.
     pub fn claim(&self) -> &T {
-        &self.value
+        &self.content.value
     }
 
     /// SHA-256 of the Sig_structure.
@@ -57,7 +65,7 @@ impl<T> Unverified<T> {
 
     /// The document's bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.content.bytes
     }
 
     pub(crate) fn verify(self, mut keys: impl Iterator<Item = VerifyingKey>) -> Result<Verified<T>> {
@@ -81,16 +89,15 @@ impl<T> Unverified<T> {
     }
 
     /// Only for callers in this crate that have just proven it in another way.
-    pub(crate) fn vouched(self) -> Verified<T> {
+    pub(crate) fn vouched(&self) -> Verified<T> {
         let digest = self.digest();
         self.vouched_as(digest)
     }
 
     /// The same where the digest is at hand.
-    pub(crate) fn vouched_as(self, digest: Digest) -> Verified<T> {
+    pub(crate) fn vouched_as(&self, digest: Digest) -> Verified<T> {
         Verified {
-            value: self.value,
-            bytes: self.bytes,
+            content: Arc::clone(&self.content),
             digest,
         }
     }
@@ -104,13 +111,33 @@ impl<T> Verified<T> {
 
     /// The document's bytes, as they were signed.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.content.bytes
+    }
+}
+
+impl<T> Clone for Unverified<T> {
+    fn clone(&self) -> Self {
+        Self {
+            content: Arc::clone(&self.content),
+            message: self.message.clone(),
+            signature: self.signature,
+            typ: self.typ,
+        }
+    }
+}
+
+impl<T> Clone for Verified<T> {
+    fn clone(&self) -> Self {
+        Self {
+            content: Arc::clone(&self.content),
+            digest: self.digest,
+        }
     }
 }
 
 impl<T> Deref for Verified<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        &self.value
+        &self.content.value
     }
 }

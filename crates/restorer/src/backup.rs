@@ -1,7 +1,6 @@
 //! The backup journey: begin -> snapshot of the store -> the right Backup? -> escrow -> archive writer -> temporary
 //! file, fsync, read back and compare, parity, rename, fsync of the folder -> end.
 
-mod in_order;
 mod looking;
 mod sealing;
 
@@ -14,13 +13,13 @@ use keyferry_archive::{BackupId, Encryption, Header, LastReceipt, Parity, Reader
 use keyferry_license::{CardKind, Secret32};
 use keyferry_store::{Snapshot, Store, StoredLicense};
 
-use self::in_order::in_order;
 use self::looking::{basis, look};
 use self::sealing::{Sealed, Sealing, Seals};
 use crate::code::Failure;
 use crate::error::{Error, Result};
 use crate::events::{Outcome, Silent, Status};
 use crate::import::outcome;
+use crate::in_order::in_order;
 use crate::only::Picker;
 use crate::operation::Operation;
 use crate::plan::Plan;

@@ -152,11 +152,10 @@ impl Import<'_> {
         grants: Vec<Unverified<Grant>>,
         keys: &[SealedKey],
     ) -> Result<()> {
-        let claims: Vec<Grant> = grants.iter().map(|grant| grant.claim().clone()).collect();
         let sealer = Sealer::open_delivery(enc, self.store.kem())?;
-        let verified = Unverified::verify_batch(grants, issuer);
-        let mut licenses = Vec::with_capacity(claims.len());
-        for ((claim, key), grant) in claims.iter().zip(keys).zip(verified) {
+        let verified = Unverified::verify_batch(&grants, issuer);
+        let mut licenses = Vec::with_capacity(grants.len());
+        for ((claimed, key), grant) in grants.iter().zip(keys).zip(verified) {
             let opened = grant.and_then(|grant| Ok((sealer.open(&grant, key)?, grant)));
             match opened {
                 Ok((key, grant)) if self.fits(&grant, service) => licenses.push(issued(grant, key)),
@@ -164,7 +163,7 @@ impl Import<'_> {
                     let why = "it names another computer or another service than the file it came in";
                     self.failed(&grant, Failure::OtherComputer, Some(why.into()));
                 }
-                Err(error) => self.failed(claim, Failure::Other, Some(error.to_string())),
+                Err(error) => self.failed(claimed.claim(), Failure::Other, Some(error.to_string())),
             }
         }
         let shown: Vec<LicenseOutcome> = licenses

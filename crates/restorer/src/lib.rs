@@ -28,6 +28,7 @@ mod events;
 mod home;
 mod http;
 mod import;
+mod in_order;
 mod object;
 mod only;
 mod operation;

@@ -18,7 +18,7 @@ use crate::service::{Judged, NotJudged, Service};
 /// A license of a request after everything that needs no ledger.
 enum Examined {
     /// Grant and escrow are sound; the key is kept only until it is sealed again.
-    Sound(Box<Verified<Grant>>, ContentKey),
+    Sound(Verified<Grant>, ContentKey),
     /// Not, and what can be said of it.
     Unsound(Reason, Option<RefusedLicense>),
 }
@@ -87,7 +87,7 @@ impl Service {
             let Some(card) = self.issuers.get(&issuer) else {
                 continue;
             };
-            for (at, grant) in places.iter().zip(Unverified::<Grant>::verify_batch(grants, card)) {
+            for (at, grant) in places.iter().zip(Unverified::verify_batch(&grants, card)) {
                 examined[*at] = Some(match grant {
                     Ok(grant) => self.open_escrow(grant, &escrows, &body.items[*at].escrow),
                     Err(_) => Examined::Unsound(Reason::BadSignature, self.claimed(&body.items[*at])),
@@ -106,7 +106,7 @@ impl Service {
             return self.unsound(Reason::OtherService, &grant);
         }
         match escrows.open(&grant, sealed) {
-            Some(key) => Examined::Sound(Box::new(grant), key),
+            Some(key) => Examined::Sound(grant, key),
             None => self.unsound(Reason::BadEscrow, &grant),
         }
     }

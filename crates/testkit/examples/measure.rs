@@ -40,7 +40,7 @@ fn signatures(issuer: &IssuerKey, card: &Verified<keyferry_license::Card>) -> Re
             .iter()
             .map(|grant| Grant::parse(grant))
             .collect::<Result<Vec<_>, _>>()?;
-        for grant in Unverified::verify_batch(parsed, card) {
+        for grant in Unverified::verify_batch(&parsed, card) {
             grant?;
         }
     }

@@ -219,11 +219,11 @@ fn look_at(issuers: &[Verified<Card>], waiting: &mut Vec<Waiting>) -> Vec<(Waiti
         let Some(card) = issuers.iter().find(|card| card.thumbprint() == issuer) else {
             continue;
         };
-        let grants = places
+        let grants: Vec<_> = places
             .iter()
             .filter_map(|at| waiting[*at].grant.clone().ok())
             .collect();
-        for (at, grant) in places.iter().zip(Unverified::verify_batch(grants, card)) {
+        for (at, grant) in places.iter().zip(Unverified::verify_batch(&grants, card)) {
             signed[*at] = Some(grant.map_err(|error| error.to_string()));
         }
     }

@@ -59,13 +59,13 @@ fn agree(grants: Vec<Unverified<Grant>>, card: &Verified<Card>) -> Vec<bool> {
     let alone: Vec<_> = grants
         .iter()
         .map(|grant| {
-            Unverified::verify_batch(vec![grant.clone()], card)
+            Unverified::verify_batch(std::slice::from_ref(grant), card)
                 .pop()
                 .unwrap()
                 .map(drop)
         })
         .collect();
-    let batch: Vec<_> = Unverified::verify_batch(grants, card)
+    let batch: Vec<_> = Unverified::verify_batch(&grants, card)
         .into_iter()
         .map(|r| r.map(drop))
         .collect();
@@ -129,7 +129,7 @@ fn keys_of_a_card_are_tried_in_turn_and_retired_ones_verify() {
     bare.keys.clear();
     let bare = signed(&bare, ISSUER_ROOT);
     assert_eq!(agree(vec![Grant::parse(&unsigned(1)).unwrap()], &bare), [false]);
-    assert!(Unverified::verify_batch(Vec::new(), &bare).is_empty());
+    assert!(Unverified::verify_batch(&[], &bare).is_empty());
 }
 
 #[test]

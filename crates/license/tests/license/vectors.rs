@@ -148,7 +148,7 @@ fn run_grant(vector: &Vector) -> Outcome {
     let issuer = Card::verify(&BASE64_STANDARD.decode(vector.need("issuer")).unwrap()).unwrap();
     let parsed = Grant::parse(&vector.body).map_err(at("decode"))?;
     assert_eq!(again(Typ::Grant, &vector.body, parsed.claim()), vector.body);
-    let batch = Unverified::verify_batch(vec![parsed.clone()], &issuer)
+    let batch = Unverified::verify_batch(std::slice::from_ref(&parsed), &issuer)
         .pop()
         .unwrap();
     let single = parsed.clone().verify_with(&issuer);

@@ -8,7 +8,7 @@ use keyferry_protocol::{
 };
 use keyferry_store::Store;
 
-use super::batch::{self, Asked};
+use super::batch::{Asked, Unproven};
 use super::connect::newest_card;
 use super::failure_of;
 use super::problems::problem;
@@ -170,7 +170,9 @@ pub(crate) fn ask_plan(
     rows: Vec<Row>,
     told: &mut Told,
 ) -> Result<()> {
-    let asked = batch::verify(operation, ground, rows, told);
+    let asked = Unproven::new(*service, ground, rows)
+        .prove()
+        .asked(operation, told);
     if asked.is_empty() {
         return Ok(());
     }

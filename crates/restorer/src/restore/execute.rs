@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use keyferry_license::Thumbprint;
 use keyferry_store::{Arrival, NewLicense, Store};
 
+use super::batch::{Proven, Unproven};
 use super::connect::Services;
 use super::flights::Flights;
 use super::rows::{CHUNK, Chunks, Row};
@@ -15,6 +16,7 @@ use crate::code::Failure;
 use crate::error::Result;
 use crate::events::Outcome;
 use crate::import::{arrived, outcome};
+use crate::in_order::{Workers, in_order};
 use crate::operation::Operation;
 
 pub(crate) fn run(
@@ -33,12 +35,15 @@ pub(crate) fn run(
         store.put_card(card)?;
     }
     let mut flights = Flights::new(operation, store, ground);
-    let read = read(&mut flights, services, backup, told, total);
+    let read = in_order(Unproven::prove, |provers| {
+        read(&mut flights, provers, services, backup, told, total)
+    });
     read.and(flights.give_up())
 }
 
 fn read(
     flights: &mut Flights<'_>,
+    provers: &mut Workers<Unproven, Proven>,
     services: &mut Services,
     backup: &mut Backup,
     told: &mut Told,
@@ -80,15 +85,23 @@ fn read(
             while rows.len() >= CHUNK {
                 let rest = rows.split_off(CHUNK);
                 let full = std::mem::replace(rows, rest);
-                flights.ask(services, *service, full, told)?;
+                if let Some(proven) = provers.give(Unproven::new(*service, ground, full))? {
+                    flights.ask(services, proven, told)?;
+                }
             }
         }
     }
     for (service, rows) in waiting {
         operation.check_canceled()?;
-        if !rows.is_empty() {
-            flights.ask(services, service, rows, told)?;
+        if !rows.is_empty()
+            && let Some(proven) = provers.give(Unproven::new(service, ground, rows))?
+        {
+            flights.ask(services, proven, told)?;
         }
+    }
+    while let Some(proven) = provers.take()? {
+        operation.check_canceled()?;
+        flights.ask(services, proven, told)?;
     }
     flights.land_all(services, told)?;
     operation.progress(total, total);

@@ -1,5 +1,5 @@
-//! Requests on their way to services: while the service judges one batch, the computer stores the one before and
-//! verifies the one after.
+//! Requests on their way to services: while the service judges one batch, the computer stores the one before; the one
+//! after is being verified on other threads.
 
 use std::collections::VecDeque;
 
@@ -7,11 +7,10 @@ use keyferry_license::{Card, Grant, Thumbprint, Verified};
 use keyferry_protocol::{Checked, Prepared, check_answer, kind};
 use keyferry_store::{OutboxEntry, Store};
 
-use super::batch::{self, Asked};
+use super::batch::{self, Asked, Proven};
 use super::connect::{Link, Services};
 use super::failure_of;
 use super::problems::{is_not_individualized, problem};
-use super::rows::Row;
 use super::settle::settle;
 use super::survey::Ground;
 use super::told::Told;
@@ -64,15 +63,10 @@ impl<'a> Flights<'a> {
 
     /// Asks a service for up to a thousand licenses. What goes wrong with the service fails its own licenses only; what
     /// goes wrong with the store ends the operation.
-    pub(crate) fn ask(
-        &mut self,
-        services: &mut Services,
-        service: Thumbprint,
-        rows: Vec<Row>,
-        told: &mut Told,
-    ) -> Result<()> {
+    pub(crate) fn ask(&mut self, services: &mut Services, batch: Proven, told: &mut Told) -> Result<()> {
         let (operation, store, ground) = (self.operation, self.store, self.ground);
-        let asked = batch::verify(operation, ground, rows, told);
+        let service = batch.service;
+        let asked = batch.asked(operation, told);
         if services.outgoing.is_some() {
             return batch::write(operation, store, ground, services, service, &asked, told);
         }

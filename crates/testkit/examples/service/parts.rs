@@ -30,7 +30,7 @@ pub fn measure(cast: &Cast) -> Result<Parts> {
             .iter()
             .map(|(grant, _)| Grant::parse(grant.as_bytes()))
             .collect::<Result<_, _>>()?;
-        let verified = Unverified::<Grant>::verify_batch(parsed, &cast.card);
+        let verified = Unverified::verify_batch(&parsed, &cast.card);
         all[0].push(each(start));
         if verified.iter().any(Result::is_err) {
             return Err("a signature didn't hold".into());

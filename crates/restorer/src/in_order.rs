@@ -13,14 +13,14 @@ const WAITING: usize = 2;
 const MOST: usize = 8;
 
 /// The threads, as the caller sees them.
-pub(super) struct Workers<J, D> {
+pub(crate) struct Workers<J, D> {
     lanes: Vec<(SyncSender<J>, Receiver<D>)>,
     given: usize,
     taken: usize,
 }
 
 /// Starts the threads, which do `work`, and ends them when `run` is done with them.
-pub(super) fn in_order<J: Send, D: Send, T>(
+pub(crate) fn in_order<J: Send, D: Send, T>(
     work: impl Fn(J) -> D + Sync,
     run: impl FnOnce(&mut Workers<J, D>) -> Result<T>,
 ) -> Result<T> {
@@ -31,7 +31,7 @@ pub(super) fn in_order<J: Send, D: Send, T>(
         for _ in 0..cores.min(MOST) {
             let (give, given) = sync_channel::<J>(WAITING);
             let (done, take) = sync_channel::<D>(WAITING);
-            let thread = thread::Builder::new().name("keyferry-sealer".into());
+            let thread = thread::Builder::new().name("keyferry-worker".into());
             let spawned = thread.spawn_scoped(scope, move || {
                 for job in given {
                     if done.send(work(job)).is_err() {
@@ -52,7 +52,7 @@ pub(super) fn in_order<J: Send, D: Send, T>(
 
 impl<J, D> Workers<J, D> {
     /// Gives one more piece; the oldest that is done comes back when enough are under way.
-    pub fn give(&mut self, job: J) -> Result<Option<D>> {
+    pub(crate) fn give(&mut self, job: J) -> Result<Option<D>> {
         let full = self.given - self.taken == WAITING * self.lanes.len();
         let done = if full { self.take()? } else { None };
         let lane = &self.lanes[self.given % self.lanes.len()];
@@ -62,7 +62,7 @@ impl<J, D> Workers<J, D> {
     }
 
     /// The oldest of those that are under way; nothing when all came back.
-    pub fn take(&mut self) -> Result<Option<D>> {
+    pub(crate) fn take(&mut self) -> Result<Option<D>> {
         if self.taken == self.given {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl<J, D> Workers<J, D> {
 }
 
 fn stopped() -> Error {
-    Error::Internal("a thread that seals has stopped".to_owned())
+    Error::Internal("a thread that works for another has stopped".to_owned())
 }
 
 #[cfg(test)]
