@@ -15,7 +15,7 @@ use keyferry_protocol::{Receipt, Row, kind};
 use self::claims::{Claim, Claims};
 use self::history::History;
 use crate::error::Result;
-use crate::ledger::{Ledger, LicenseName};
+use crate::ledger::{Ledger, LicenseName, row_key};
 use crate::policy::Policy;
 
 pub use self::finding::{Fault, Finding};
@@ -61,7 +61,7 @@ impl<'a> Checker<'a> {
             ledger,
             service,
             policy,
-            claims: Claims::new(ledger.order()),
+            claims: Claims::new(),
             reach: HashMap::new(),
             checked: Checked::default(),
         }
@@ -103,7 +103,6 @@ impl<'a> Checker<'a> {
 
     /// Reads the ledger, compares it with the receipts, and tells what is wrong.
     pub fn finish(self, told: &mut dyn FnMut(Finding)) -> Result<Checked> {
-        let order = self.ledger.order();
         let mut rows = Rows::new(self.ledger);
         let mut claims = self.claims.sorted()?;
         let mut checked = Checked {
@@ -114,8 +113,8 @@ impl<'a> Checker<'a> {
         loop {
             let row = rows
                 .peek()?
-                .map(|row| order.key(&(row.issuer, row.license), row.seq));
-            let claim = claims.peek().map(|claim| claim.key(order));
+                .map(|row| row_key(&(row.issuer, row.license), row.seq));
+            let claim = claims.peek().map(|claim| claim.key());
             let Some(key) = row.into_iter().chain(claim).min() else {
                 break;
             };

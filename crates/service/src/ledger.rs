@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
-pub use order::RowOrder;
+pub use order::row_key;
 pub use postgres::PostgresLedger;
 pub use sqlite::SqliteLedger;
 pub use url::{LedgerFound, LedgerUrl, PostgresUrl};
@@ -186,10 +186,7 @@ pub trait Ledger: Send + Sync {
     /// All rows of these licenses, by sequence number, in the order of `names`.
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>>;
 
-    /// The order of [`Ledger::walk`].
-    fn order(&self) -> RowOrder;
-
-    /// Rows of all licenses, those after this license and number, in the order of [`Ledger::order`]: at most so many.
+    /// Rows of all licenses, those after this license and number, in the order of [`row_key`]: at most so many.
     /// For whoever checks the ledger; nothing that answers a computer asks for them.
     fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>>;
 

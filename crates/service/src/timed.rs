@@ -9,7 +9,6 @@ use keyferry_protocol::{ListNumber, Recovery, Row};
 use crate::error::Result;
 use crate::ledger::{
     Acknowledged, Computer, Ledger, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal, RefusalPage,
-    RowOrder,
 };
 use crate::metrics::Metrics;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
@@ -73,10 +72,6 @@ impl Ledger for TimedLedger {
 
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>> {
         self.timed("rows", |ledger| ledger.rows(names))
-    }
-
-    fn order(&self) -> RowOrder {
-        self.ledger.order()
     }
 
     fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>> {

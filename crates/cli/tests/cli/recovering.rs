@@ -12,7 +12,7 @@ use crate::place::{Lines, Place, Served, text};
 /// All rows of licenses, every column.
 fn rows(place: &Place) -> Vec<Vec<Sql>> {
     let ledger = Connection::open(place.path("svc/ledger.sqlite")).expect("the ledger opens");
-    let query = "SELECT * FROM licenses ORDER BY issuer, license, seq";
+    let query = "SELECT * FROM license_rows ORDER BY issuer, license, seq";
     let mut query = ledger.prepare(query).expect("a query");
     let columns = query.column_count();
     let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| row.get(column)).collect();

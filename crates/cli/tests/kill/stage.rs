@@ -238,8 +238,7 @@ impl Stage {
     /// Of each license in the ledger: changes and slots, in their order.
     fn rows(&self) -> BTreeMap<String, Vec<(u8, u32)>> {
         let ledger = self.ledger();
-        let query =
-            "SELECT hex(issuer) || hex(license), change, slot FROM licenses ORDER BY issuer, license, seq";
+        let query = "SELECT hex(issuer) || hex(license), change, slot FROM license_rows ORDER BY issuer, license, seq";
         let mut query = ledger.prepare(query).expect("a query");
         let mut rows = query.query([]).expect("rows");
         let mut found: BTreeMap<String, Vec<(u8, u32)>> = BTreeMap::new();

@@ -92,7 +92,7 @@ impl Scene {
         };
         (
             count("SELECT count(*) FROM licenses"),
-            count("SELECT count(DISTINCT hex(issuer) || hex(license)) FROM licenses"),
+            count("SELECT count(DISTINCT hex(issuer) || hex(license)) FROM license_rows"),
             count("SELECT count(*) FROM computers"),
         )
     }

@@ -10,7 +10,7 @@ use keyferry_license::{ComputerId, Digest, LicenseId, Thumbprint};
 use keyferry_protocol::{Entry, Receipt, RequestId, Verdict};
 
 use crate::error::{Error, Result};
-use crate::ledger::{LicenseName, RowOrder};
+use crate::ledger::{LicenseName, row_key};
 
 /// So many are sorted in memory: 19 MB.
 const IN_MEMORY: usize = 100_000;
@@ -56,11 +56,11 @@ impl Claim {
         })
     }
 
-    pub(super) fn key(&self, order: RowOrder) -> [u8; 56] {
-        order.key(&self.name, self.seq)
+    pub(super) fn key(&self) -> [u8; 56] {
+        row_key(&self.name, self.seq)
     }
 
-    fn pack(&self, order: RowOrder) -> Packed {
+    fn pack(&self) -> Packed {
         let mut packed = [0; LEN];
         let mut rest = packed.as_mut_slice();
         let verdict = match self.verdict {
@@ -69,7 +69,7 @@ impl Claim {
             _ => 3,
         };
         for part in [
-            self.key(order).as_slice(),
+            self.key().as_slice(),
             self.computer.as_bytes(),
             &self.request,
             self.row.as_bytes(),
@@ -84,15 +84,10 @@ impl Claim {
         packed
     }
 
-    fn unpack(packed: &Packed, order: RowOrder) -> Self {
+    fn unpack(packed: &Packed) -> Self {
         let mut rest = packed.as_slice();
-        let (issuer, license) = match order {
-            RowOrder::Issuer => (part(&mut rest), part(&mut rest)),
-            RowOrder::License => {
-                let license = part(&mut rest);
-                (part(&mut rest), license)
-            }
-        };
+        let license = part(&mut rest);
+        let issuer = part(&mut rest);
         Self {
             name: (Thumbprint(issuer), LicenseId(license)),
             seq: u64::from_be_bytes(part(&mut rest)),
@@ -121,16 +116,14 @@ fn part<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
 
 /// Takes claims in any order.
 pub(super) struct Claims {
-    order: RowOrder,
     most: usize,
     here: Vec<Packed>,
     runs: Vec<BufReader<File>>,
 }
 
 impl Claims {
-    pub(super) fn new(order: RowOrder) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            order,
             most: IN_MEMORY,
             here: Vec::new(),
             runs: Vec::new(),
@@ -142,7 +135,7 @@ impl Claims {
             let run = spill(&mut self.here).map_err(failed("write"))?;
             self.runs.push(run);
         }
-        self.here.push(claim.pack(self.order));
+        self.here.push(claim.pack());
         Ok(())
     }
 
@@ -150,7 +143,6 @@ impl Claims {
     pub(super) fn sorted(mut self) -> Result<Sorted> {
         self.here.sort_unstable();
         let mut sorted = Sorted {
-            order: self.order,
             here: self.here.into_iter(),
             runs: self.runs,
             heads: BinaryHeap::new(),
@@ -178,7 +170,6 @@ fn spill(here: &mut Vec<Packed>) -> io::Result<BufReader<File>> {
 
 /// Claims in the order of the rows.
 pub(super) struct Sorted {
-    order: RowOrder,
     here: std::vec::IntoIter<Packed>,
     runs: Vec<BufReader<File>>,
     /// The first of each run, and of what is in memory, with where it is from.
@@ -194,7 +185,7 @@ impl Sorted {
     /// All claims about the row with this key, each once.
     pub(super) fn take_of(&mut self, key: &[u8; 56]) -> Result<Vec<Claim>> {
         let mut claims: Vec<Claim> = Vec::new();
-        while let Some(claim) = self.next.take_if(|claim| claim.key(self.order) == *key) {
+        while let Some(claim) = self.next.take_if(|claim| claim.key() == *key) {
             if claims.last() != Some(&claim) {
                 claims.push(claim);
             }
@@ -208,7 +199,7 @@ impl Sorted {
             None => None,
             Some(Reverse((packed, source))) => {
                 self.refill(source)?;
-                Some(Claim::unpack(&packed, self.order))
+                Some(Claim::unpack(&packed))
             }
         };
         Ok(())
@@ -263,37 +254,33 @@ mod tests {
 
     #[test]
     fn what_is_packed_comes_out_as_it_was() {
-        for order in [RowOrder::Issuer, RowOrder::License] {
-            for number in 0..1000 {
-                assert_eq!(Claim::unpack(&claim(number).pack(order), order), claim(number));
-            }
+        for number in 0..1000 {
+            assert_eq!(Claim::unpack(&claim(number).pack()), claim(number));
         }
     }
 
     #[test]
     fn many_come_in_the_order_of_the_rows_from_files_as_from_memory() {
-        for order in [RowOrder::Issuer, RowOrder::License] {
-            let mut expected: Vec<Claim> = (0..1000).map(claim).collect();
-            expected.sort_by_key(|claim| claim.pack(order));
-            for most in [7, 999, 2000] {
-                let mut claims = Claims {
-                    most,
-                    ..Claims::new(order)
-                };
-                (0..1000)
-                    .try_for_each(|number| claims.add(&claim(number)))
-                    .expect("added");
-                // Once more: a receipt that is given twice says nothing new.
-                (0..10)
-                    .try_for_each(|number| claims.add(&claim(number)))
-                    .expect("added");
-                let mut sorted = claims.sorted().expect("sorted");
-                let mut got = Vec::new();
-                while let Some(key) = sorted.peek().map(|claim| claim.key(order)) {
-                    got.extend(sorted.take_of(&key).expect("read"));
-                }
-                assert_eq!(got, expected, "{most} in memory");
+        let mut expected: Vec<Claim> = (0..1000).map(claim).collect();
+        expected.sort_by_key(|claim| claim.pack());
+        for most in [7, 999, 2000] {
+            let mut claims = Claims {
+                most,
+                ..Claims::new()
+            };
+            (0..1000)
+                .try_for_each(|number| claims.add(&claim(number)))
+                .expect("added");
+            // Once more: a receipt that is given twice says nothing new.
+            (0..10)
+                .try_for_each(|number| claims.add(&claim(number)))
+                .expect("added");
+            let mut sorted = claims.sorted().expect("sorted");
+            let mut got = Vec::new();
+            while let Some(key) = sorted.peek().map(|claim| claim.key()) {
+                got.extend(sorted.take_of(&key).expect("read"));
             }
+            assert_eq!(got, expected, "{most} in memory");
         }
     }
 }

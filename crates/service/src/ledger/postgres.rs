@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::url::PostgresUrl;
 use super::{
     Acknowledged, Computer, Ledger, LedgerFound, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal,
-    RefusalPage, RowOrder,
+    RefusalPage,
 };
 use crate::error::Result;
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
@@ -194,10 +194,6 @@ impl Ledger for PostgresLedger {
         self.run("find a page", async |client| {
             refusals::read(client, id, now).await
         })
-    }
-
-    fn order(&self) -> RowOrder {
-        RowOrder::License
     }
 
     fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>> {

@@ -1,5 +1,6 @@
 //! The ledger on SQLite: one writer thread with a queue, readers beside it, every commit durable before it is told.
 
+mod names;
 mod recovery;
 mod refusals;
 mod revocations;
@@ -20,11 +21,12 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::{
     Acknowledged, Computer, Ledger, LedgerFound, LicenseName, ListPlace, PageId, Placed, Recovered, Refusal,
-    RefusalPage, RowOrder,
+    RefusalPage,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Asker, Case, Judgment, Return, Returned};
 
+use rows::Rows;
 use writer::{Job, Task};
 
 /// Messages that wait for the writer; more wait before it.
@@ -137,15 +139,15 @@ impl Drop for SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn judge(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>> {
-        self.write("write the decision", move |t| rows::judge(t, &asker, &cases))
+        self.write("write the decision", move |t| Rows::of(t)?.judge(&asker, &cases))
     }
 
     fn plan(&self, asker: Asker, cases: Vec<Case>) -> Result<Vec<Judgment>> {
-        self.read("be read", |t| rows::plan(t, &asker, &cases))
+        self.read("be read", |t| Rows::of(t)?.plan(&asker, &cases))
     }
 
     fn release(&self, asker: Asker, items: Vec<Return>) -> Result<Vec<Returned>> {
-        self.write("take slots back", move |t| rows::release(t, &asker, &items))
+        self.write("take slots back", move |t| Rows::of(t)?.release(&asker, &items))
     }
 
     fn put_list(&self, list: &Verified<RevocationList>, now: u64) -> Result<ListPlace> {
@@ -185,12 +187,9 @@ impl Ledger for SqliteLedger {
 
     fn rows(&self, names: &[LicenseName]) -> Result<Vec<Vec<Row>>> {
         self.read("be read", |t| {
-            names.iter().map(|name| rows::read(t, name)).collect()
+            let mut rows = Rows::of(t)?;
+            names.iter().map(|name| rows.read(name)).collect()
         })
-    }
-
-    fn order(&self) -> RowOrder {
-        RowOrder::Issuer
     }
 
     fn walk(&self, after: (LicenseName, u64), most: usize) -> Result<Vec<Row>> {

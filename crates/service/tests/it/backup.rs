@@ -162,7 +162,7 @@ fn what_is_not_whole_makes_nothing() {
     std::fs::write(&file, &bytes[start..]).unwrap();
     let ledger = Connection::open(&file).unwrap();
     ledger
-        .execute("UPDATE licenses SET previous = request", [])
+        .execute("UPDATE licenses SET previous = randomblob(32)", [])
         .unwrap();
     drop(ledger);
     let altered = [&bytes[..start], &std::fs::read(&file).unwrap()].concat();

@@ -1,5 +1,7 @@
 //! Who takes part: an issuer, a computer, and requests with licenses whose signatures and seals are real.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use keyferry_license::{
     BACKUP, Card, CardKey, CardKind, ComputerId, ContentKey, Error, Grant, IssuerKey, KemSecret, KeyId,
     KeyUse, LicenseId, Limits, PLAY, PublicKey, Right, Rights, Sealer, SigningSecret, Text, Thumbprint,
@@ -123,14 +125,22 @@ impl Cast {
     }
 }
 
+/// Licenses that were made in the order of their keys.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
 /// A license ID that is new; its first bytes are a time, and so its place in the table.
 pub fn license(order: Order) -> Result<LicenseId, Error> {
-    let time = match order {
-        Order::Key => NOW,
+    let (time, rest) = match order {
+        // Of one millisecond, in their order: as `keyferry issuer issue` makes them.
+        Order::Key => {
+            let mut rest = [0; 10];
+            rest[2..].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+            (NOW, rest)
+        }
         // The milliseconds fill 48 bits.
-        Order::Random => (u64::from_be_bytes(random()?) >> 16) / 1000,
+        Order::Random => ((u64::from_be_bytes(random()?) >> 16) / 1000, random()?),
     };
-    Ok(LicenseId::new_at(time, random()?))
+    Ok(LicenseId::new_at(time, rest))
 }
 
 fn right(action: &str) -> Result<Right, Error> {

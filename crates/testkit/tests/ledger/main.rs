@@ -13,6 +13,7 @@ mod refusing;
 mod releasing;
 mod remembering;
 mod revoking;
+mod walking;
 
 /// A module of tests that holds all rules on one kind of place.
 macro_rules! on {
@@ -55,6 +56,7 @@ macro_rules! on {
             revoking::a_number_that_no_list_has_is_no_error,
             revoking::lists_come_in_order_as_many_as_fit,
             revoking::what_a_list_names_is_revoked_at_once,
+            walking::each_row_comes_once_and_in_order_whatever_the_step,
         }
     };
     ($place:ident: $($module:ident :: $rule:ident),* $(,)?) => {

@@ -29,7 +29,7 @@ pub fn rows(world: &World) -> Vec<Row> {
 pub fn rows_unchained(world: &World) -> Vec<Row> {
     let ledger = open(world);
     let query =
-        "SELECT issuer, license, seq, computer, change, slot, lease, request, time, previous FROM licenses
+        "SELECT issuer, license, seq, computer, change, slot, lease, request, time, previous FROM license_rows
         ORDER BY issuer, license, seq";
     let mut query = ledger.prepare(query).expect("a query");
     let row = |row: &rusqlite::Row<'_>| {
@@ -68,7 +68,8 @@ pub fn release(world: &World, license: &Issued, computer: ComputerId, slot: u32,
     let previous = before.last().map_or(Digest::default(), Row::hash);
     let insert = "INSERT INTO licenses
         (issuer, license, seq, computer, change, slot, lease, request, time, previous)
-        VALUES (?1, ?2, ?3, ?4, 2, ?5, 0, ?6, ?7, ?8)";
+        VALUES ((SELECT number FROM names WHERE value = ?1), ?2, ?3, (SELECT number FROM names WHERE value = ?4), 2, ?5, 0,
+        (SELECT number FROM names WHERE value = ?6), ?7, ?8)";
     let (seq, request) = (before.len() + 1, [7_u8; 32]);
     let values = params![
         issuer,
@@ -80,7 +81,12 @@ pub fn release(world: &World, license: &Issued, computer: ComputerId, slot: u32,
         time,
         previous.as_bytes()
     ];
-    open(world).execute(insert, values).expect("a row");
+    let ledger = open(world);
+    for name in [issuer, computer.as_bytes(), &request] {
+        let give = "INSERT OR IGNORE INTO names (value) VALUES (?1)";
+        ledger.execute(give, params![name]).expect("a name");
+    }
+    ledger.execute(insert, values).expect("a row");
 }
 
 /// Lets the service forget a computer.

@@ -6,7 +6,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::place::place;
 use super::super::{Placed, Recovered};
-use super::{Failure, rows};
+use super::Failure;
+use super::rows::Rows;
 
 /// The newest recovery.
 pub(super) fn newest(t: &Transaction<'_>) -> Result<Option<Recovery>, Failure> {
@@ -52,13 +53,14 @@ pub(super) fn end(t: &Transaction<'_>, now: u64) -> Result<Option<Recovery>, Fai
 
 /// Writes each row where it belongs.
 pub(super) fn put(t: &Transaction<'_>, shown: &[Row], recovery: u64) -> Result<Vec<Placed>, Failure> {
+    let mut rows = Rows::of(t)?;
     let put_one = |row: &Row| {
-        let placed = place(&rows::read(t, &(row.issuer, row.license))?, row);
+        let placed = place(&rows.read(&(row.issuer, row.license))?, row);
         let (issuer, license) = (row.issuer.as_bytes(), row.license.as_bytes());
         match placed {
             Placed::Known => {}
             Placed::Made => {
-                rows::add(t, row)?;
+                rows.add(row)?;
                 let note = "INSERT INTO recovered (issuer, license, seq, started) VALUES (?1, ?2, ?3, ?4)";
                 t.prepare_cached(note)?
                     .execute(params![issuer, license, row.seq, recovery])?;
@@ -88,7 +90,7 @@ pub(super) fn shown(t: &Transaction<'_>, computer: ComputerId, recovery: u64) ->
 pub(super) fn recovered(t: &Transaction<'_>, recovery: u64) -> Result<Recovered, Failure> {
     let of_recovery = |query: &str| t.query_row(query, [recovery], |row| row.get(0));
     let gaps = "SELECT count(*) FROM (SELECT DISTINCT issuer, license FROM recovered) AS r WHERE
-        (SELECT max(seq) - count(*) FROM licenses AS l WHERE l.issuer = r.issuer AND l.license = r.license) > 0";
+        (SELECT max(seq) - count(*) FROM license_rows AS l WHERE l.issuer = r.issuer AND l.license = r.license) > 0";
     Ok(Recovered {
         rows: of_recovery("SELECT count(*) FROM recovered WHERE started = ?1")?,
         shown: of_recovery("SELECT count(*) FROM shown WHERE started = ?1")?,

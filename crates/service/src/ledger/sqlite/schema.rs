@@ -15,7 +15,7 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const USER_VERSION: usize = 60;
 
 /// Each step leads to the version of its position, from 1.
-const STEPS: [&str; 3] = [FIRST, REVOCATIONS, RECOVERY];
+const STEPS: [&str; 4] = [FIRST, REVOCATIONS, RECOVERY, NUMBERS];
 
 const FIRST: &str = "
     -- A change and its audit record in one. No rows: the origin holds slot 1.
@@ -132,6 +132,46 @@ const RECOVERY: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+const NUMBERS: &str = "
+    -- What rows name again and again, once: issuers, computers, requests. A row is a quarter as long with their numbers,
+    -- and what a restore costs is pages.
+    CREATE TABLE names (
+        number INTEGER PRIMARY KEY,
+        value  BLOB NOT NULL UNIQUE CHECK (length(value) = 32)
+    ) STRICT;
+    INSERT INTO names (value)
+        SELECT issuer FROM licenses UNION SELECT computer FROM licenses UNION SELECT request FROM licenses;
+    CREATE TABLE numbered (
+        license  BLOB NOT NULL CHECK (length(license) = 16),
+        issuer   INTEGER NOT NULL,
+        seq      INTEGER NOT NULL CHECK (seq > 0),
+        computer INTEGER NOT NULL,
+        change   INTEGER NOT NULL,
+        slot     INTEGER NOT NULL,
+        lease    INTEGER NOT NULL,
+        request  INTEGER NOT NULL,
+        time     INTEGER NOT NULL,
+        -- Of no bytes where no row was before.
+        previous BLOB NOT NULL CHECK (length(previous) IN (0, 32)),
+        PRIMARY KEY (license, issuer, seq)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO numbered
+        SELECT license, i.number, seq, c.number, change, slot, lease, q.number, time,
+            CASE previous WHEN zeroblob(32) THEN zeroblob(0) ELSE previous END
+        FROM licenses AS l JOIN names AS i ON i.value = l.issuer
+            JOIN names AS c ON c.value = l.computer JOIN names AS q ON q.value = l.request
+        ORDER BY license, i.number, seq;
+    DROP TABLE licenses;
+    ALTER TABLE numbered RENAME TO licenses;
+    -- For people who look into the file.
+    CREATE VIEW license_rows AS
+        SELECT i.value AS issuer, l.license, l.seq, c.value AS computer, l.change, l.slot, l.lease,
+            q.value AS request, l.time,
+            CASE length(l.previous) WHEN 0 THEN zeroblob(32) ELSE l.previous END AS previous
+        FROM licenses AS l LEFT JOIN names AS i ON i.number = l.issuer
+            LEFT JOIN names AS c ON c.number = l.computer LEFT JOIN names AS q ON q.number = l.request;
+";
+
 /// Brings the ledger to the newest version; two processes may start at once.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let known = STEPS.len() as u32;
@@ -198,4 +238,84 @@ pub(super) fn look(path: &Path) -> Result<LedgerFound> {
         });
     }
     Ok(LedgerFound { version, known })
+}
+
+#[cfg(test)]
+mod tests {
+    use keyferry_license::{Digest, LicenseId, Thumbprint};
+    use keyferry_protocol::{Change, Row};
+    use rusqlite::params;
+
+    use super::super::rows::{Rows, walk};
+    use super::*;
+
+    fn row(issuer: u8, license: u8, seq: u64, previous: u8) -> Row {
+        Row {
+            issuer: Thumbprint([issuer; 32]),
+            license: LicenseId([license; 16]),
+            seq,
+            computer: Thumbprint([seq as u8 + 40; 32]),
+            change: Change::Take,
+            slot: seq as u32 + 1,
+            lease: 5,
+            request: [license + 80; 32],
+            time: 1000 + seq,
+            previous: Digest([previous; 32]),
+        }
+    }
+
+    #[test]
+    fn rows_of_an_older_file_stay_what_they_were() {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        for step in &STEPS[..3] {
+            connection.execute_batch(step).expect("made");
+        }
+        connection.pragma_update(None, "user_version", 3).expect("said");
+        let rows = [row(2, 1, 1, 0), row(2, 1, 2, 9), row(1, 3, 1, 0), row(2, 3, 1, 0)];
+        for row in &rows {
+            let insert = "INSERT INTO licenses VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9)";
+            let values = params![
+                row.issuer.as_bytes(),
+                row.license.as_bytes(),
+                row.seq,
+                row.computer.as_bytes(),
+                row.slot,
+                row.lease,
+                row.request,
+                row.time,
+                row.previous.as_bytes(),
+            ];
+            connection.execute(insert, values).expect("a row");
+        }
+        migrate(&mut connection).expect("migrated");
+        let t = connection.transaction().expect("begun");
+        let named = |row: &Row| (row.issuer, row.license);
+        for at in [&rows[..2], &rows[2..3], &rows[3..]] {
+            let read = Rows::of(&t).and_then(|mut all| all.read(&named(&at[0])));
+            assert_eq!(read.ok().as_deref(), Some(at));
+        }
+        assert_eq!(walk(&t, Default::default(), 100).ok().as_deref(), Some(&rows[..]));
+        let looked_at =
+            "SELECT count(*) FROM license_rows WHERE issuer = ?1 AND request = ?2 AND previous = ?3";
+        let count = t.query_row(looked_at, [[2_u8; 32], [81; 32], [0; 32]], |row| row.get(0));
+        assert_eq!(count, Ok(1));
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_damage() {
+        let mut connection = Connection::open_in_memory().expect("opened");
+        migrate(&mut connection).expect("made");
+        let t = connection.transaction().expect("begun");
+        let row = row(1, 1, 1, 0);
+        Rows::of(&t)
+            .and_then(|mut rows| rows.add(&row))
+            .ok()
+            .expect("written");
+        t.execute("DELETE FROM names WHERE value = ?1", [row.computer.as_bytes()])
+            .expect("deleted");
+        let read = Rows::of(&t).and_then(|mut rows| rows.read(&(row.issuer, row.license)));
+        assert!(matches!(read, Err(super::super::Failure::Damaged(_))));
+        let read = walk(&t, Default::default(), 100);
+        assert!(matches!(read, Err(super::super::Failure::Damaged(_))));
+    }
 }
