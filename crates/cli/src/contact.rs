@@ -1,10 +1,11 @@
 //! How services are reached: the roots of https that the person named, and how they are named again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyferry::{HttpTransport, Parts, Patience, Restorer, Roots, SystemClock};
 
-use crate::args::ContactArgs;
+use crate::args::{ContactArgs, WAIT};
 use crate::context::Context;
 use crate::failed::{Failed, Result};
 use crate::files::read_small;
@@ -33,8 +34,16 @@ pub fn restorer(context: &Context, args: &ContactArgs) -> Result<Restorer> {
         guard: context.guard()?,
         clock: Arc::new(SystemClock),
         transport,
-        patience: Patience::default(),
+        patience: patience(args),
     }))
+}
+
+/// How long these arguments let it wait.
+pub fn patience(args: &ContactArgs) -> Patience {
+    Patience {
+        busy: Duration::from_secs(args.wait.into()),
+        ..Patience::default()
+    }
 }
 
 /// The arguments, to be typed again.
@@ -43,5 +52,6 @@ pub fn typed(args: &ContactArgs) -> String {
         .ca
         .iter()
         .map(|path| format!(" --ca {}", quoted(&path.display().to_string())));
-    each.collect()
+    let wait = (args.wait != WAIT).then(|| format!(" --wait {}", args.wait));
+    each.chain(wait).collect()
 }

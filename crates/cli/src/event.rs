@@ -104,6 +104,8 @@ events! {
     Unchecked = "unchecked";
     /// What was found about a license in a backup.
     Verdict = "verdict";
+    /// A service asks to come back later, and the command does.
+    Waiting = "waiting";
     /// Something is not as it should be, and the command goes on.
     Warning = "warning";
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use keyferry::{DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
+use keyferry::{
+    DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status, Waiting,
+};
 
 use crate::context::Context;
 use crate::event::Event;
@@ -207,6 +209,21 @@ impl Events for Reporter {
                 .entry((as_new, failure.word()))
                 .or_default()
                 .add(outcome);
+        }
+    }
+
+    fn waiting(&self, waiting: &Waiting) {
+        let line = Line::new(Event::Waiting)
+            .with("seconds", waiting.seconds)
+            .with("why", waiting.why.as_str());
+        self.output.event(&line);
+        let step = format!(
+            "the service is busy: asking again in {} s (--wait says for how long in all)",
+            waiting.seconds
+        );
+        match &self.bar {
+            Some(bar) => bar.println(step),
+            None => self.output.note(step),
         }
     }
 

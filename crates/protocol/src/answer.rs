@@ -89,7 +89,8 @@ impl ProblemCode {
     }
 }
 
-/// A request that was not judged: nothing was written and nothing spent.
+/// A request that got no judgment. [`ProblemCode::Busy`] and [`ProblemCode::Internal`] may come after something was
+/// written: the same bytes get what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Problem {

@@ -99,7 +99,8 @@ impl ListProblemCode {
     }
 }
 
-/// A list that was not taken: nothing was written.
+/// A list that was not taken. [`ListProblemCode::Busy`] and [`ListProblemCode::Internal`] may come after it was: the same
+/// list gets its receipt then.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct ListProblem {

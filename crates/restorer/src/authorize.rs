@@ -3,13 +3,13 @@
 use std::io::{BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use keyferry_license::armor::Blocks;
 use keyferry_protocol::{AnswerParcel, REQUEST_LABEL, RequestParcel};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::events::Events;
 use crate::patience::{self, Patience};
 use crate::regular::open_regular;
 use crate::transport::Transport;
@@ -24,8 +24,15 @@ pub struct Carried {
 }
 
 /// Sends each request of a file to its service and writes the answers to a new file. All or nothing: a service that
-/// can't be reached leaves no answer file, and the same requests may be carried again.
-pub fn authorize(transport: &Arc<dyn Transport>, requests: &Path, answers: &Path) -> Result<Carried> {
+/// can't be reached leaves no answer file, and the same requests may be carried again. `events` hears when a service makes
+/// it wait.
+pub fn authorize(
+    transport: &Arc<dyn Transport>,
+    patience: Patience,
+    events: &dyn Events,
+    requests: &Path,
+    answers: &Path,
+) -> Result<Carried> {
     let unreadable = |why: String| Error::Unreadable {
         path: requests.to_owned(),
         why,
@@ -48,10 +55,8 @@ pub fn authorize(transport: &Arc<dyn Transport>, requests: &Path, answers: &Path
         if !carried.services.contains(&url) {
             carried.services.push(url.clone());
         }
-        let never = AtomicBool::new(false);
-        let answer = patience::call(transport, Patience::default(), &never, move |transport| {
-            transport.send(&url, &bytes)
-        })?;
+        let send = move |transport: &dyn Transport| transport.send(&url, &bytes);
+        let answer = patience::call(transport, patience, events, patience::busy_answer, send)?;
         let armor = AnswerParcel { request, answer }.to_armor()?;
         out.write_all(armor.as_bytes())
             .map_err(|e| unwritable(e.to_string()))?;

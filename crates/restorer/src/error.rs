@@ -166,7 +166,8 @@ pub enum Error {
         /// What answered.
         found: keyferry_license::Thumbprint,
     },
-    /// The service did not judge the request: nothing was spent.
+    /// The service gave no judgment. One that was busy may have written what it could not say any more: it says so to the
+    /// next request, and nothing is spent twice.
     #[error("the service answered: {message}")]
     Problem {
         /// Which.
@@ -176,7 +177,8 @@ pub enum Error {
         /// Seconds after which to come back.
         retry_after: Option<u32>,
     },
-    /// The service did not take a revocation list: nothing was revoked.
+    /// The service did not say that it took a revocation list. One that was busy may have taken it all the same: the same
+    /// list, posted again, gets its receipt.
     #[error("the service did not take the list: {message}")]
     ListNotTaken {
         /// Why.
@@ -242,6 +244,7 @@ impl Error {
             Error::License(_) => Failure::Other,
             Error::Protocol(error) => of_protocol(error),
             Error::Transport(TransportError::Untrusted { .. }) => Failure::ServiceNotTrusted,
+            Error::Transport(TransportError::Busy { .. }) => Failure::ServiceBusy,
             Error::Transport(_) => Failure::ServiceUnavailable,
             Error::Individualization(_) => Failure::IndividualizationServiceUnavailable,
             Error::OtherService { .. } => Failure::OtherService,
@@ -293,9 +296,26 @@ impl Error {
             ),
             Error::NoPath { .. } => Some("name the folder, for example the one of the stick".into()),
             Error::Transport(TransportError::Untrusted { .. }) => Some("nothing was sent to it".into()),
-            Error::Transport(_) => {
-                Some("nothing was changed; try again when the service can be reached".into())
+            Error::Transport(TransportError::Busy { retry_after, .. })
+            | Error::Problem {
+                code: ProblemCode::Busy,
+                retry_after,
+                ..
             }
+            | Error::ListNotTaken {
+                code: ListProblemCode::Busy,
+                retry_after,
+                ..
+            } => {
+                let when = retry_after.map_or("later".into(), |seconds| format!("in {seconds} seconds"));
+                Some(format!(
+                    "try again {when}; what the service did all the same is not done twice"
+                ))
+            }
+            Error::Transport(_) => Some(
+                "try again when the service can be reached; what it did all the same is not done twice"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -19,8 +19,19 @@ pub trait Events: Send + Sync {
     fn beside(&self, _outcome: &LicenseOutcome) {}
     /// In a rehearsal: what would become of one license, on this computer or (`as_new`) on one that holds none.
     fn rehearsed(&self, _as_new: bool, _outcome: &LicenseOutcome) {}
+    /// A service asks to come back later, and the operation does so by itself. Not a status of the contract.
+    fn waiting(&self, _waiting: &Waiting) {}
     /// What became of one license document.
     fn document(&self, _document: &DocumentOutcome) {}
+}
+
+/// A service that asks to come back later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// It is asked again after so many seconds.
+    pub seconds: u64,
+    /// Why, in its words, safe to show; empty if it has none.
+    pub why: String,
 }
 
 /// Tells nobody.

@@ -62,6 +62,9 @@ impl Transport for HttpTransport {
         let url = below(base, "card")?;
         let response = self.0.get(&url).call().map_err(|e| unreachable(&url, &e))?;
         if !response.status().is_success() {
+            if let Some(busy) = busy(&url, &response) {
+                return Err(busy);
+            }
             return Err(not_a_service(&url, format!("it answered {}", response.status())));
         }
         read(response, &url, CARD_LIMIT)
@@ -100,6 +103,9 @@ impl HttpTransport {
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
         if kind != wanted {
+            if let Some(busy) = busy(url, &response) {
+                return Err(busy);
+            }
             return Err(not_a_service(
                 url,
                 format!("it answered {} of type {kind:?}", response.status()),
@@ -217,6 +223,17 @@ fn bare(name: &str) -> &str {
         .split_once('(')
         .and_then(|(_, inner)| inner.strip_suffix(')'));
     inner.map_or(name, |inner| inner.trim_matches('"'))
+}
+
+/// 429 and 503 of whoever isn't a service, or can't speak as one at that moment.
+fn busy(url: &str, response: &Response<Body>) -> Option<TransportError> {
+    let later = matches!(response.status().as_u16(), 429 | 503);
+    let named = response.headers().get("retry-after");
+    let retry_after = named.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+    later.then(|| TransportError::Busy {
+        url: url.into(),
+        retry_after,
+    })
 }
 
 fn not_a_service(url: &str, why: String) -> TransportError {

@@ -59,7 +59,7 @@ pub use contact::News;
 pub use drives::{Drive, LastBackup, Volume, drives, volume_of, volumes};
 pub use error::{Error, Result};
 pub use events::{
-    DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status,
+    DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Silent, Status, Waiting,
 };
 pub use home::{HOME_VARIABLE, default_home, make_home};
 pub use http::HttpTransport;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::events::{Events, Progress, Status};
 use crate::object::Parts;
 use crate::patience::{self, Call};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 
 /// What an operation works with while it runs.
 pub(crate) struct Operation<'a> {
@@ -48,7 +48,7 @@ impl<'a> Operation<'a> {
     pub(crate) fn fetch_card(&self, base: &str) -> Result<Vec<u8>> {
         let base = base.to_owned();
         let fetch = move |transport: &dyn Transport| transport.card(&base);
-        patience::call(&self.parts.transport, self.parts.patience, self.cancel, fetch)
+        self.wait(&self.begin(|_| None, fetch)?)
     }
 
     /// Sends a request and waits for its answer.
@@ -60,12 +60,21 @@ impl<'a> Operation<'a> {
     pub(crate) fn begin_send(&self, base: &str, request: &[u8]) -> Result<Call> {
         let (base, request) = (base.to_owned(), Arc::<[u8]>::from(request));
         let send = move |transport: &dyn Transport| transport.send(&base, &request);
-        Call::begin(&self.parts.transport, self.parts.patience, send)
+        self.begin(patience::busy_answer, send)
+    }
+
+    fn begin(
+        &self,
+        busy: patience::BusyAnswer,
+        call: impl Fn(&dyn Transport) -> Result<Vec<u8>, TransportError> + Send + 'static,
+    ) -> Result<Call> {
+        let parts = self.parts;
+        Call::begin(&parts.transport, &parts.clock, parts.patience, busy, call)
     }
 
     /// Waits for an answer, or for a cancel.
     pub(crate) fn wait(&self, call: &Call) -> Result<Vec<u8>> {
-        call.wait(self.cancel)
+        call.wait(self.events, self.cancel)
     }
 
     pub(crate) fn tell(&self, status: Status) {

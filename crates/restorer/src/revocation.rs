@@ -1,6 +1,8 @@
 //! Revocation, on the side of those who obey: at each contact a computer asks what the issuers that it accepts have
 //! taken back, removes it, keeps it away, and acknowledges. And on the side of those who revoke: posting a list.
 
+use std::sync::Arc;
+
 use keyferry_license::{Card, Revocation, RevocationList, Thumbprint, Verified};
 use keyferry_protocol::{
     Acknowledge, IssuerLists, ListNumber, ListReceipt, MAX_ITEMS, ProblemCode, Request, Revocations,
@@ -11,8 +13,9 @@ use keyferry_store::{OutboxEntry, Receipt, Store};
 use crate::code::Failure;
 use crate::contact::{Contact, waiting};
 use crate::error::{Error, Result};
-use crate::events::{LicenseOutcome, Outcome};
+use crate::events::{Events, LicenseOutcome, Outcome};
 use crate::import::outcome;
+use crate::patience::{self, Patience};
 use crate::restore::card_of;
 use crate::transport::Transport;
 
@@ -228,16 +231,20 @@ fn name(store: &Store, issuer: &Thumbprint) -> Result<String> {
 }
 
 /// Posts an issuer's revocation list to a service: the same list again gets the same receipt.
-/// [`Error::ListNotTaken`] when the service says why not.
+/// [`Error::ListNotTaken`] when the service says why not. `events` hears when a service makes it wait.
 pub fn post_revocations(
-    transport: &dyn Transport,
+    transport: &Arc<dyn Transport>,
+    patience: Patience,
+    events: &dyn Events,
     list: &Verified<RevocationList>,
     service: &Verified<Card>,
 ) -> Result<ListReceipt> {
     let base = service.urls.first().ok_or(Error::NoServiceCard {
         service: service.thumbprint(),
     })?;
-    let answer = transport.post_list(base, list.as_bytes())?;
+    let (address, bytes) = (base.to_string(), Arc::<[u8]>::from(list.as_bytes()));
+    let post = move |transport: &dyn Transport| transport.post_list(&address, &bytes);
+    let answer = patience::call(transport, patience, events, patience::busy_posted, post)?;
     let checked = match check_posted(&answer, list, service) {
         // The service may have changed its keys since this card was written.
         Err(keyferry_protocol::Error::Document(keyferry_license::Error::BadSignature { .. })) => {

@@ -37,6 +37,14 @@ pub enum TransportError {
         /// What is wrong with its certificate.
         problem: CertificateProblem,
     },
+    /// Who answers there asks to come back later, and doesn't say so as a service: a proxy, or a server that is full.
+    #[error("{url} asks to come back later")]
+    Busy {
+        /// Which address.
+        url: String,
+        /// After so many seconds, if it says.
+        retry_after: Option<u32>,
+    },
     /// Something answered that is not a license management service.
     #[error("{url} did not answer as a license management service: {why}")]
     NotAService {

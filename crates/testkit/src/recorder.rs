@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keyferry::{DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status};
+use keyferry::{
+    DocumentOutcome, Events, IndividualizeStep, LicenseOutcome, Outcome, Progress, Status, Waiting,
+};
 
 /// One thing that was told.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +15,8 @@ pub enum Seen<'a> {
     Progress(&'a Progress),
     /// What became of a license.
     Outcome(&'a LicenseOutcome),
+    /// A service asks to come back later.
+    Waiting(&'a Waiting),
 }
 
 type Hook = Box<dyn Fn(Seen<'_>) + Send + Sync>;
@@ -24,6 +28,7 @@ pub struct Recorder {
     outcomes: Mutex<Vec<LicenseOutcome>>,
     besides: Mutex<Vec<LicenseOutcome>>,
     documents: Mutex<Vec<DocumentOutcome>>,
+    waits: Mutex<Vec<Waiting>>,
     hook: Option<Hook>,
 }
 
@@ -54,6 +59,11 @@ impl Recorder {
     /// What was told of licenses that the operation was not about.
     pub fn besides(&self) -> Vec<LicenseOutcome> {
         lock(&self.besides).clone()
+    }
+
+    /// The waits for busy services.
+    pub fn waits(&self) -> Vec<Waiting> {
+        lock(&self.waits).clone()
     }
 
     /// How many licenses came to this outcome.
@@ -93,6 +103,11 @@ impl Events for Recorder {
     fn status(&self, status: &Status) {
         lock(&self.statuses).push(status.clone());
         self.call(Seen::Status(status));
+    }
+
+    fn waiting(&self, waiting: &Waiting) {
+        lock(&self.waits).push(waiting.clone());
+        self.call(Seen::Waiting(waiting));
     }
 
     fn progress(&self, progress: &Progress) {

@@ -88,14 +88,20 @@ pub struct UnlockArgs {
     pub identity: Vec<PathBuf>,
 }
 
-/// Whose certificates are believed when a service is called by https.
+/// Whose certificates are believed when a service is called by https, and how long a busy one is waited for.
 #[derive(Debug, Args)]
 pub struct ContactArgs {
     /// Believe the root certificates in this PEM file too, beside the public ones, when a service is called by https; may
     /// be given several times, and is not remembered
     #[arg(long, value_name = "FILE")]
     pub ca: Vec<PathBuf>,
+    /// Wait so long in all for a service that is busy, each time until it says to come back; 0: not at all
+    #[arg(long, value_name = "SECONDS", default_value_t = WAIT)]
+    pub wait: u32,
 }
+
+/// Seconds that a busy service is waited for.
+pub const WAIT: u32 = 120;
 
 /// Arguments of `restore`.
 #[derive(Debug, Args)]

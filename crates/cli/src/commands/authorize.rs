@@ -8,12 +8,16 @@ use crate::args::AuthorizeArgs;
 use crate::contact;
 use crate::context::Context;
 use crate::failed::Result;
+use crate::progress::Reporter;
 use crate::words;
 
 /// Sends the requests and writes the answers.
 pub fn run(context: &Context, args: &AuthorizeArgs) -> Result<()> {
     let transport: Arc<dyn Transport> = Arc::new(contact::transport(&args.contact)?);
-    let carried = authorize(&transport, &args.requests, &args.output)?;
+    let (patience, events) = (contact::patience(&args.contact), Reporter::new(context, "asking"));
+    let carried = authorize(&transport, patience, &*events, &args.requests, &args.output);
+    events.done();
+    let carried = carried?;
     let output = &context.output;
     output.summarize("answers", carried.answered);
     output.summarize("services", carried.services.clone());

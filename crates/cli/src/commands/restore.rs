@@ -252,7 +252,7 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
     if failure == Failure::ServiceNotTrusted {
         failed = failed.hint("nothing was sent to it, and nothing was taken");
     } else if failed.exit == Failure::ServiceUnavailable.exit_code() {
-        failed = failed.hint("nothing was taken; try again when the service can be reached");
+        failed = failed.hint("try again when the service can be reached; no place is used up twice");
     }
     if is_out_of_reach(failure) && args.path.is_some() {
         let again = typed(context, args, report).join(" ");

@@ -1,9 +1,11 @@
 //! `keyferry issuer revoke`: the issuer's next revocation list, kept in its folder before it is sent.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use keyferry::{Error, HttpTransport};
+use keyferry::{Error, Transport};
 use keyferry_license::{Card, CardKind, IssuerKey, Revocation, RevocationList, Text, Verified, printable};
+use keyferry_protocol::ListReceipt;
 
 use super::issuer::{CARD, KEY};
 use crate::args::RevokeArgs;
@@ -13,6 +15,7 @@ use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files::{self, Readers};
 use crate::output::Line;
+use crate::progress::Reporter;
 use crate::words;
 
 /// Where an issuer keeps its lists, a file each.
@@ -83,7 +86,7 @@ struct Desk<'a> {
     card: Verified<Card>,
     service: Verified<Card>,
     folder: PathBuf,
-    transport: HttpTransport,
+    transport: Arc<dyn Transport>,
 }
 
 impl<'a> Desk<'a> {
@@ -97,7 +100,7 @@ impl<'a> Desk<'a> {
             card: files::read_card(&args.dir.join(CARD), CardKind::Issuer)?,
             service: files::read_card(&args.service, CardKind::Service)?,
             folder: args.dir.join(FOLDER),
-            transport: contact::transport(&args.contact)?,
+            transport: Arc::new(contact::transport(&args.contact)?),
         })
     }
 
@@ -161,7 +164,7 @@ impl<'a> Desk<'a> {
         let (mut next, mut went_back) = (number, false);
         loop {
             let list = self.read(next)?;
-            match keyferry::post_revocations(&self.transport, &list, &self.service) {
+            match self.post(&list) {
                 Ok(receipt) if next == number => return Ok(receipt.time),
                 Ok(_) => next += 1,
                 Err(Error::ListNotTaken {
@@ -172,6 +175,16 @@ impl<'a> Desk<'a> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn post(&self, list: &Verified<RevocationList>) -> Result<ListReceipt, Error> {
+        let (patience, events) = (
+            contact::patience(&self.args.contact),
+            Reporter::new(self.context, "posting"),
+        );
+        let posted = keyferry::post_revocations(&self.transport, patience, &*events, list, &self.service);
+        events.done();
+        posted
     }
 
     fn read(&self, number: u64) -> Result<Verified<RevocationList>, Error> {

@@ -148,6 +148,15 @@ fn documents(seen: &mut Seen) {
     seen.all(&place.json(&["--home", "a", "export", "--all", "--to", "out"]));
 }
 
+/// A service that asks to come back later.
+fn wait(seen: &mut Seen) {
+    let (place, _served, front) = crate::busy::behind();
+    let thumbprint = place.thumbprint();
+    front.is_busy(1);
+    let restore = ["--home", "b", "restore", "stick", "--trust", &thumbprint];
+    seen.all(&place.json(&[&restore[..], &["--individualize"]].concat()));
+}
+
 /// A ledger from which a row was taken.
 fn check(seen: &mut Seen) {
     let place = crate::checking::moved();
@@ -173,6 +182,7 @@ fn every_event_of_the_schema_is_said_by_the_program() {
     messages(&mut seen);
     documents(&mut seen);
     check(&mut seen);
+    wait(&mut seen);
     let place = Place::new();
     let demo = place.json(&["demo", "--licenses", "2"]);
     assert_eq!(demo.exit, 0, "{:?}", demo.all);

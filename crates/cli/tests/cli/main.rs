@@ -1,5 +1,6 @@
 //! The command line as a process: exit codes, messages, files and lines of JSON.
 
+mod busy;
 mod by_file;
 mod checking;
 mod databases;

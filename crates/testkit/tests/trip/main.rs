@@ -24,3 +24,4 @@ mod selecting;
 mod slots;
 mod stopping;
 mod transcripts;
+mod waiting;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use keyferry::{Failure, Outcome, ReleaseOptions, RestoreOptions, Selection, authorize};
+use keyferry::{Failure, Outcome, Patience, ReleaseOptions, RestoreOptions, Selection, Silent, authorize};
 use keyferry_license::Thumbprint;
 use keyferry_protocol::{Answer, Change, Receipt, kind};
 use keyferry_store::{Arrival, LastReceipt, NewLicense, Store};
@@ -70,7 +70,7 @@ fn nothing_that_was_kept_brings_it_back_without_a_slot() {
     };
     new.restore(by_file, world.direct());
     let way: std::sync::Arc<dyn keyferry::Transport> = world.direct();
-    authorize(&way, &requests, &answers).expect("carried");
+    authorize(&way, Patience::none(), &Silent, &requests, &answers).expect("carried");
     assert_eq!(world.restore(&new, &stick).failure(), None);
     let own = world.folder("own stick");
     world.back_up(&new, &own);
@@ -291,7 +291,7 @@ fn by_file_too_the_release_leads() {
     world.service_clock.set(NOW + 20);
     let direct = world.direct();
     let way: std::sync::Arc<dyn keyferry::Transport> = direct.clone();
-    authorize(&way, &requests, &answers).expect("carried");
+    authorize(&way, Patience::none(), &Silent, &requests, &answers).expect("carried");
     let kinds: Vec<String> = direct
         .traffic()
         .exchanges

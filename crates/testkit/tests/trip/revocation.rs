@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use keyferry::{Error, Failure, HttpTransport, Transport, TransportError, post_revocations};
-use keyferry_license::Revocation;
-use keyferry_protocol::{Answer, ListProblemCode, kind};
+use keyferry::{
+    Error, Failure, HttpTransport, Patience, Silent, Transport, TransportError, post_revocations,
+};
+use keyferry_license::{Card, Revocation, RevocationList, Verified};
+use keyferry_protocol::{Answer, ListProblemCode, ListReceipt, kind};
 use keyferry_testkit::{Direct, Fault, Issued, Publisher, World, kind_of};
 
 fn licenses(issued: &[Issued]) -> Vec<Revocation> {
@@ -15,9 +17,17 @@ fn licenses(issued: &[Issued]) -> Vec<Revocation> {
         .collect()
 }
 
+fn post(
+    way: Arc<dyn Transport>,
+    list: &Verified<RevocationList>,
+    service: &Verified<Card>,
+) -> Result<ListReceipt, Error> {
+    post_revocations(&way, Patience::none(), &Silent, list, service)
+}
+
 fn revoke(world: &World, number: u64, entries: Vec<Revocation>) {
     let list = world.publisher.revoke(number, entries);
-    post_revocations(&*world.direct(), &list, world.service.card()).expect("taken");
+    post(world.direct(), &list, world.service.card()).expect("taken");
 }
 
 /// A way that alters the answers to one kind of request, or loses them.
@@ -224,9 +234,12 @@ fn lists_are_posted_over_http_and_what_is_wrong_is_named() {
     let (_, issued, stick) = world.backed_up(2);
     let (http, service) = (HttpTransport::default(), world.service.card());
     let first = world.publisher.revoke(1, licenses(&issued[..1]));
-    let receipt = post_revocations(&http, &first, service).expect("taken");
-    assert_eq!(post_revocations(&http, &first, service).expect("taken"), receipt);
-    let refused = |list| match post_revocations(&http, &list, service) {
+    let receipt = post(Arc::new(http.clone()), &first, service).expect("taken");
+    assert_eq!(
+        post(Arc::new(http.clone()), &first, service).expect("taken"),
+        receipt
+    );
+    let refused = |list| match post(Arc::new(http.clone()), &list, service) {
         Err(Error::ListNotTaken { code, next, .. }) => (code, next),
         other => panic!("{other:?}"),
     };
@@ -255,8 +268,8 @@ fn an_issuer_with_an_older_card_of_the_service_goes_on() {
     world.service.renew().expect("renewed");
     let list = world.publisher.revoke(1, vec![Revocation::Everything]);
     let way = world.direct();
-    let receipt = post_revocations(&*way, &list, &before).expect("taken");
+    let receipt = post(way.clone(), &list, &before).expect("taken");
     assert_eq!((receipt.number, way.traffic().cards), (1, 1));
-    post_revocations(&*way, &list, world.service.card()).expect("taken");
+    post(way.clone(), &list, world.service.card()).expect("taken");
     assert_eq!(way.traffic().cards, 1, "the newest card needs no other");
 }
