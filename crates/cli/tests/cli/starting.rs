@@ -162,7 +162,7 @@ fn a_service_that_runs_is_said_last_and_left_alone() {
     drop(served);
     let lines = check(&place, &["--listen", &address]);
     assert_eq!(lines.exit, 0, "{:?}", lines.all);
-    assert!(said(&lines, "ledger", "ok").ends_with("ledger.sqlite, version 3"));
+    assert!(said(&lines, "ledger", "ok").contains("ledger.sqlite, version "));
     let lines = check(
         &place,
         &["--listen", &address, "--url", "https://licenses.example.com"],
@@ -223,7 +223,7 @@ fn a_ledger_of_another_version_is_told_and_stays() {
     assert!(said(&check(&place, &here), "ledger", "ok").ends_with("will be made"));
     assert_eq!(files(&place), BTreeMap::new());
     for (version, told) in [
-        (2, Ok("version 2, will be brought to 3")),
+        (2, Ok("version 2, will be brought to ")),
         (99, Err("has version 99")),
     ] {
         let database = rusqlite::Connection::open(place.path("ledger")).expect("a database");
@@ -234,7 +234,7 @@ fn a_ledger_of_another_version_is_told_and_stays() {
         let before = files(&place);
         let lines = check(&place, &here);
         match told {
-            Ok(told) => assert!(said(&lines, "ledger", "ok").ends_with(told), "{:?}", lines.all),
+            Ok(told) => assert!(said(&lines, "ledger", "ok").contains(told), "{:?}", lines.all),
             Err(told) => assert!(said(&lines, "ledger", "failed").contains(told), "{:?}", lines.all),
         }
         assert_eq!(files(&place), before);
