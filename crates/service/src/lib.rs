@@ -14,6 +14,7 @@ mod escrows;
 mod files;
 mod http;
 mod identity;
+mod issuers;
 mod keys;
 pub mod ledger;
 mod limits;

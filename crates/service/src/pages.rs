@@ -199,7 +199,7 @@ impl Service {
         match self.issuers.get(issuer) {
             Some(card) => Publisher {
                 name: card.name.shown(),
-                url: https(card),
+                url: https(&card),
             },
             None => Publisher {
                 name: format!("the issuer {}, which is not registered here", issuer.short()),

@@ -24,6 +24,10 @@ impl Service {
         now: u64,
     ) -> Result<Judged, NotJudged> {
         let items = request.release_body()?.items;
+        for item in items.iter().filter(|item| item.grant.is_some()) {
+            // Its card is known from here on, if there is one.
+            self.issuer(&item.issuer, now)?;
+        }
         let mut seen = HashSet::with_capacity(items.len());
         let examine = |item: &ReleaseItem| Examined {
             first: seen.insert((item.issuer, item.license)),
@@ -73,7 +77,7 @@ impl Service {
             return Err(Reason::Malformed);
         }
         let issuer = self.issuers.get(&claim.issuer).ok_or(Reason::UnknownIssuer)?;
-        let grant = grant.verify_with(issuer).map_err(|_| Reason::BadSignature)?;
+        let grant = grant.verify_with(&issuer).map_err(|_| Reason::BadSignature)?;
         if grant.service != self.card().thumbprint() {
             return Err(Reason::OtherService);
         }

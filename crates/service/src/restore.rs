@@ -40,7 +40,7 @@ impl Service {
                 Some(Sealer::delivery(&request.one_time_key()?).map_err(keyferry_protocol::Error::from)?)
             }
         };
-        let examined = self.examine(&body);
+        let examined = self.examine(&body, now)?;
         let as_new = plan && body.as_new == Some(true);
         let asker = Asker {
             computer: (!as_new).then_some(request.computer),
@@ -61,7 +61,7 @@ impl Service {
     }
 
     /// Bounds, signature, issuer, service, escrow; signatures of one issuer are verified together.
-    fn examine(&self, body: &Restore) -> Vec<Examined> {
+    fn examine(&self, body: &Restore, now: u64) -> Result<Vec<Examined>> {
         let mut examined: Vec<Option<Examined>> = Vec::new();
         examined.resize_with(body.items.len(), || None);
         let mut by_issuer: BTreeMap<Thumbprint, (Vec<usize>, Vec<Unverified<Grant>>)> = BTreeMap::new();
@@ -72,7 +72,7 @@ impl Service {
                 Ok(grant) if !seen.insert((grant.claim().issuer, grant.claim().license)) => {
                     examined[at] = Some(self.unsound(Reason::Twice, grant.claim()));
                 }
-                Ok(grant) if !self.issuers.contains_key(&grant.claim().issuer) => {
+                Ok(grant) if self.issuer(&grant.claim().issuer, now)?.is_none() => {
                     examined[at] = Some(self.unsound(Reason::UnknownIssuer, grant.claim()));
                 }
                 Ok(grant) => {
@@ -87,7 +87,13 @@ impl Service {
             let Some(card) = self.issuers.get(&issuer) else {
                 continue;
             };
-            for (at, grant) in places.iter().zip(Unverified::verify_batch(&grants, card)) {
+            let mut verified = Unverified::verify_batch(&grants, &card);
+            if verified.iter().any(Result::is_err)
+                && let Some(newer) = self.newer_issuer(&card, now)?
+            {
+                verified = Unverified::verify_batch(&grants, &newer);
+            }
+            for (at, grant) in places.iter().zip(verified) {
                 examined[*at] = Some(match grant {
                     Ok(grant) => self.open_escrow(grant, &escrows, &body.items[*at].escrow),
                     Err(_) => Examined::Unsound(Reason::BadSignature, self.claimed(&body.items[*at])),
@@ -95,10 +101,10 @@ impl Service {
             }
         }
         let missing = || Examined::Unsound(Reason::Malformed, None);
-        examined
+        Ok(examined
             .into_iter()
             .map(|license| license.unwrap_or_else(missing))
-            .collect()
+            .collect())
     }
 
     fn open_escrow(&self, grant: Verified<Grant>, escrows: &Escrows<'_>, sealed: &SealedKey) -> Examined {

@@ -6,7 +6,7 @@ use keyferry_protocol::{
     ListNumber, ListProblemCode, ListReceipt, Lists, MAX_ITEMS, Posted, ProblemCode, Request, RequestId,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::{Acknowledged, ListPlace};
 use crate::service::{Judged, NotJudged, RETRY_AFTER, Service};
 
@@ -30,11 +30,30 @@ impl Service {
             return problem(ListProblemCode::Malformed, why, None);
         }
         let (issuer, number) = (list.claim().issuer, list.claim().number);
-        let Some(card) = self.issuers.get(&issuer) else {
-            let why = format!("the issuer {issuer} is not registered at this service");
-            return problem(ListProblemCode::UnknownIssuer, &why, None);
+        let busy = |error: Error| {
+            tracing::error!("revocation list not taken: {error}");
+            let why = "the service can't use its ledger now; the same list may be posted again";
+            Posted::busy(why, RETRY_AFTER)
         };
-        let list = match list.verify_with(card) {
+        let card = match self.issuer(&issuer, now) {
+            Ok(Some(card)) => card,
+            Ok(None) => {
+                let why = format!("the issuer {issuer} is not registered at this service");
+                return problem(ListProblemCode::UnknownIssuer, &why, None);
+            }
+            Err(error) => return busy(error),
+        };
+        let mut verified = list.verify_with(&card);
+        if verified.is_err() {
+            match self.newer_issuer(&card, now) {
+                Ok(Some(newer)) => {
+                    verified = RevocationList::parse(bytes).and_then(|list| list.verify_with(&newer));
+                }
+                Ok(None) => {}
+                Err(error) => return busy(error),
+            }
+        }
+        let list = match verified {
             Ok(list) => list,
             Err(error) => return problem(ListProblemCode::BadSignature, &error.to_string(), None),
         };
@@ -61,11 +80,7 @@ impl Service {
                 let why = format!("another list has the number {number} already; the next number is {next}");
                 problem(ListProblemCode::Conflict, &why, Some(next))
             }
-            Err(error) => {
-                tracing::error!("revocation list not taken: {error}");
-                let why = "the service can't use its ledger now; the same list may be posted again";
-                Posted::busy(why, RETRY_AFTER)
-            }
+            Err(error) => busy(error),
         }
     }
 
@@ -74,13 +89,14 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        _: u64,
+        now: u64,
     ) -> Result<Judged, NotJudged> {
-        let asked = request.revocations_body()?.since;
-        let registered: Vec<ListNumber> = asked
-            .into_iter()
-            .filter(|known| self.issuers.contains_key(&known.issuer))
-            .collect();
+        let mut registered: Vec<ListNumber> = Vec::new();
+        for asked in request.revocations_body()?.since {
+            if self.issuer(&asked.issuer, now)?.is_some() {
+                registered.push(asked);
+            }
+        }
         let issuers: Vec<_> = registered.iter().map(|known| known.issuer).collect();
         let newest = self.ledger.newest_lists(&issuers)?;
         let mut told = Lists {

@@ -1,13 +1,12 @@
 //! The service without its HTTP: a request's bytes and the time go in, an answer's bytes come out
 //! (docs/protocol.md sections 2 to 5).
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Thumbprint, Verified, printable};
+use keyferry_license::{Card, CardKind, Digest, PublicKey, Text, Verified, printable};
 use keyferry_protocol::{
     Answer, Delivery, Entry, ListNumber, Lists, MESSAGE_LIMIT, Page, ProblemCode, Receipt, Request,
     RequestId, SignedRequest, kind,
@@ -16,6 +15,7 @@ use keyferry_protocol::{
 use crate::allowance::ComputerPace;
 use crate::error::{Error, Result};
 use crate::identity::Identities;
+use crate::issuers::Issuers;
 use crate::keys::ServiceKeys;
 use crate::ledger::{Computer, Ledger, SqliteLedger};
 use crate::limits::Limits;
@@ -48,7 +48,7 @@ pub struct ServiceConfig {
 pub struct Service {
     identities: Identities,
     pub(crate) url: String,
-    pub(crate) issuers: HashMap<Thumbprint, Verified<Card>>,
+    pub(crate) issuers: Issuers,
     pub(crate) policy: Policy,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) metrics: Arc<Metrics>,
@@ -100,14 +100,10 @@ impl Service {
             }
             ledger.put_issuer(issuer.thumbprint(), issuer.serial, issuer.as_bytes())?;
         }
-        let registered = ledger.issuers()?.into_iter().map(|card| {
-            let card = Card::verify(&card)?;
-            Ok((card.thumbprint(), card))
-        });
         Ok(Self {
             identities,
             url,
-            issuers: registered.collect::<Result<_>>()?,
+            issuers: Issuers::of(&*ledger)?,
             policy: config.policy,
             ledger,
             metrics,
@@ -159,7 +155,7 @@ impl Service {
 
     /// How many issuers are registered.
     pub fn issuer_count(&self) -> usize {
-        self.issuers.len()
+        self.issuers.count()
     }
 
     /// Does the ledger answer?

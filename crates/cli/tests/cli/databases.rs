@@ -123,3 +123,76 @@ fn what_is_no_ledger_is_said() {
     );
     assert_eq!(tables.trim(), "0");
 }
+
+#[test]
+fn an_issuer_that_one_process_registered_is_known_to_the_other() {
+    let Some(server) = Postgres::shared() else { return };
+    let url = server.create_database();
+    let place = Place::with_trust();
+    let _first = place.serve_with(&["--ledger", &url]);
+    place.done(&["issuer", "init", "young", "--name", "Young Press"]);
+    let card = place.json(&["issuer", "card", "young"]);
+    let thumbprint = text(card.summary(), "thumbprint").to_owned();
+    let issue = [
+        "issuer",
+        "issue",
+        "young",
+        "--computer",
+        "a.card",
+        "--service",
+        "svc/service.card",
+    ];
+    let what = [
+        "--title",
+        "News",
+        "--right",
+        "Play",
+        "--right",
+        "Backup",
+        "-o",
+        "young.license",
+    ];
+    place.done(&[&issue[..], &what].concat());
+    place.done(&["--home", "a", "import", "young.license", "--trust", &thumbprint]);
+    fs::create_dir(place.path("stick")).expect("a folder");
+    place.done(&["--home", "a", "backup", "stick", "--unencrypted"]);
+    let restore = [
+        "--home",
+        "b",
+        "restore",
+        "stick",
+        "--individualize",
+        "--trust",
+        &thumbprint,
+    ];
+    assert_eq!(place.run(&restore).exit, 7, "nobody registered it");
+    fs::create_dir(place.path("second")).expect("a folder");
+    for file in ["service.key", "service.card"] {
+        fs::copy(place.path("svc").join(file), place.path("second").join(file)).expect("copied");
+    }
+    let second = [
+        "serve",
+        "--dir",
+        "second",
+        "--listen",
+        "127.0.0.1:0",
+        "--issuer",
+        "young/issuer.card",
+    ];
+    let mut second = place
+        .command(&[&["--json"], &second[..], &["--ledger", &url]].concat())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let stdout = second.stdout.as_mut().expect("a pipe");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut String::new())
+        .expect("it listens");
+    // The first one has looked within this second, perhaps.
+    let came = (0..20).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        place.run(&restore).exit == 0
+    });
+    second.kill().expect("it ends");
+    second.wait().expect("it ends");
+    assert!(came, "the first process never heard of it");
+}

@@ -5,6 +5,7 @@
 mod backup;
 mod check;
 mod http;
+mod issuers;
 mod ledger;
 mod limits;
 mod metrics;

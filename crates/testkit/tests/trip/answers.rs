@@ -333,16 +333,16 @@ fn what_came_before_the_service_went_away_stays() {
     let ended = new.restore(world.agreed(&stick), bent);
     assert_eq!((ended.hresult().as_str(), ended.exit_code()), ("C00D275F", 3));
     let counts = &ended.report().counts;
-    assert_eq!(
-        (counts.restored, counts.failed["service-unavailable"]),
-        (1000, 500)
-    );
-    assert_eq!(new.opens(&issued), 1000);
+    let came = counts.restored;
+    // Two requests are on their way, and either may be the first to arrive.
+    assert!([500, 1000].contains(&came), "{counts:?}");
+    assert_eq!(counts.failed["service-unavailable"], 1500 - came);
+    assert_eq!(new.opens(&issued) as u64, came);
     let again = world.restore(&new, &stick);
     assert_eq!((again.failure(), new.opens(&issued)), (None, 1500));
     assert_eq!(
         (again.report().counts.already_here, again.report().counts.restored),
-        (1000, 500)
+        (came, 1500 - came)
     );
 }
 
