@@ -18,17 +18,19 @@ use crate::service::Service;
 mod body;
 mod client;
 mod connection;
+mod desk;
 mod gate;
 mod lists;
 mod place;
 mod routes;
 mod tls;
+mod turns;
 mod upload;
 
 use connection::{NO_PLACE, welcome};
+use desk::Desk;
 use gate::Gate;
 use place::House;
-use routes::Desk;
 pub use tls::Tls;
 
 /// What runs when the server is told to stop may take this long.
@@ -39,6 +41,8 @@ const BACKLOG: i32 = 4096;
 const SWEEP: Duration = Duration::from_secs(1);
 /// Paces of those who don't ask any more are forgotten after so many sweeps.
 const FORGET: u32 = 60;
+/// How long newcomers wait for those who are on their way out.
+const LEAVE: Duration = Duration::from_millis(1);
 /// Connections of those who read the metrics.
 const METRICS_CONNECTIONS: usize = 64;
 
@@ -204,7 +208,8 @@ impl Door {
                         self.service.tidy();
                     }
                 }
-                accepted = listener.accept() => match accepted {
+                () = tokio::time::sleep(LEAVE), if self.house.crowded() => {}
+                accepted = listener.accept(), if !self.house.crowded() => match accepted {
                     Ok((stream, peer)) => match self.house.admit(peer.ip()) {
                         Some(seat) => {
                             let (tls, gate, stop) = (tls.clone(), Arc::clone(&self.gate), stop.clone());

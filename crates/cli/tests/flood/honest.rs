@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keyferry::{HttpTransport, RestoreOptions, Transport, TransportError};
+use keyferry::{HttpTransport, RestoreOptions, Roots, Transport, TransportError};
 use keyferry_license::Thumbprint;
 use keyferry_testkit::{Computer, Issued, Wanted};
 
@@ -15,6 +15,8 @@ use crate::served::Served;
 const COMPUTERS: usize = 3;
 /// Of each backup.
 const LICENSES: usize = 10;
+/// Of a large backup: as many as one request holds.
+const MANY: usize = 1000;
 
 pub struct Honest {
     computers: Vec<Computer>,
@@ -22,22 +24,13 @@ pub struct Honest {
     licenses: Vec<Issued>,
     stick: PathBuf,
     root: Thumbprint,
+    certificate: Roots,
 }
 
 impl Honest {
     /// They have a backup of licenses that this service decides about, and are known to it.
     pub fn new(folder: &Path, served: &Served) -> Self {
-        let origin = Computer::new(folder.join("origin"), "origin");
-        let wanted = Wanted::many(LICENSES, None);
-        let licenses = served.publisher.sign(&served.card, &origin.card(), &wanted);
-        let (file, transport) = (folder.join("issued.license"), Arc::new(HttpTransport::default()));
-        served
-            .publisher
-            .write(&served.card, &origin.card(), &licenses, &file);
-        origin.import(&file, served.publisher.root(), transport.clone());
-        let stick = folder.join("stick");
-        std::fs::create_dir(&stick).expect("a folder");
-        origin.backup(&stick, true, transport).result.expect("backed up");
+        let (licenses, stick) = backed_up(folder, "small", served, LICENSES);
         let computer = |number: usize| {
             Computer::new(
                 folder.join(format!("home-{number}")),
@@ -50,11 +43,31 @@ impl Honest {
             licenses,
             stick,
             root: served.publisher.root(),
+            certificate: served.certificate.clone(),
         };
         for _ in 0..COMPUTERS {
             honest.restore();
         }
         honest
+    }
+
+    fn agreed(&self, path: PathBuf) -> RestoreOptions {
+        RestoreOptions {
+            path: Some(path),
+            individualize: true,
+            trust: vec![self.root],
+            ..RestoreOptions::default()
+        }
+    }
+
+    /// The request by which somebody restored many licenses.
+    pub fn large_request(&self, folder: &Path, served: &Served) -> Vec<u8> {
+        let (_, stick) = backed_up(folder, "large", served, MANY);
+        let computer = Computer::new(folder.join("greedy"), "greedy");
+        let transport = Arc::new(Timed::new(&self.certificate));
+        let ended = computer.restore(self.agreed(stick), transport.clone());
+        assert_eq!(ended.exit_code(), 0, "{:?}", ended.result);
+        std::mem::take(&mut transport.largest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One of them restores everything once more, over a connection of its own, and has to get it. How long it waited
@@ -64,13 +77,8 @@ impl Honest {
         if computer.home().join("store.sqlite").exists() {
             computer.lose_store();
         }
-        let options = RestoreOptions {
-            path: Some(self.stick.clone()),
-            individualize: true,
-            trust: vec![self.root],
-            ..RestoreOptions::default()
-        };
-        let transport = Arc::new(Timed::default());
+        let options = self.agreed(self.stick.clone());
+        let transport = Arc::new(Timed::new(&self.certificate));
         let ended = computer.restore(options, transport.clone());
         assert_eq!(ended.exit_code(), 0, "{:?}", ended.result);
         assert_eq!(computer.opens(&self.licenses), LICENSES);
@@ -78,14 +86,40 @@ impl Honest {
     }
 }
 
-/// A way to the service that measures how long it takes.
-#[derive(Default)]
+/// A computer with so many licenses, and their backup.
+fn backed_up(folder: &Path, name: &str, served: &Served, count: usize) -> (Vec<Issued>, PathBuf) {
+    let origin = Computer::new(folder.join(name), name);
+    let licenses = served
+        .publisher
+        .sign(&served.card, &origin.card(), &Wanted::many(count, None));
+    let file = folder.join(name).with_extension("license");
+    served
+        .publisher
+        .write(&served.card, &origin.card(), &licenses, &file);
+    let transport = Arc::new(Timed::new(&served.certificate));
+    origin.import(&file, served.publisher.root(), transport.clone());
+    let stick = folder.join(name).with_extension("stick");
+    std::fs::create_dir(&stick).expect("a folder");
+    origin.backup(&stick, true, transport).result.expect("backed up");
+    (licenses, stick)
+}
+
+/// A way to the service that measures how long it takes, and keeps the largest request.
 struct Timed {
     way: HttpTransport,
     waited: Mutex<Duration>,
+    largest: Mutex<Vec<u8>>,
 }
 
 impl Timed {
+    fn new(certificate: &Roots) -> Self {
+        Self {
+            way: HttpTransport::with_roots(certificate),
+            waited: Mutex::default(),
+            largest: Mutex::default(),
+        }
+    }
+
     fn measure<T>(&self, call: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let came = call();
@@ -100,6 +134,11 @@ impl Transport for Timed {
     }
 
     fn send(&self, base: &str, request: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let mut largest = self.largest.lock().unwrap_or_else(PoisonError::into_inner);
+        if request.len() > largest.len() {
+            *largest = request.to_vec();
+        }
+        drop(largest);
         self.measure(|| self.way.send(base, request))
     }
 }

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, ErrorKind, Lines, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use keyferry_protocol::REQUEST_TYPE;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::kinds::{Kind, Set, Then};
+
 /// Tells the process of the clients what it is: where the service is, and how many they are.
 const CLIENTS: &str = "KEYFERRY_FLOOD_CLIENTS";
+/// And where a large request is that the service would answer.
+const REQUEST: &str = "KEYFERRY_FLOOD_REQUEST";
 /// Before what the clients tell their parent; the test harness speaks on the same line.
 const TOLD: &str = "flood: ";
 /// How often they look around.
@@ -24,92 +28,6 @@ const SLOWLY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Nobody answered within longer than the service ever gives.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One way of being hostile.
-struct Kind {
-    name: &'static str,
-    /// How many of a hundred connections, and how many at most.
-    share: usize,
-    most: usize,
-    says: fn() -> Vec<u8>,
-    then: Then,
-    /// The statuses that it may get; 0 is being cut off without a word.
-    right: &'static [u16],
-}
-
-/// What they do after what they say first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Then {
-    Nothing,
-    /// A byte a second.
-    Trickle,
-    /// Pieces of 64 KiB, as fast as they are taken.
-    Chunks,
-}
-
-const MANY: usize = usize::MAX;
-const KINDS: &[Kind] = &[
-    Kind {
-        name: "silent",
-        share: 30,
-        most: MANY,
-        says: Vec::new,
-        then: Then::Nothing,
-        right: &[0],
-    },
-    Kind {
-        name: "slow-head",
-        share: 30,
-        most: MANY,
-        says: || b"POST /v1/messages HTTP/1.1\r\nx: ".to_vec(),
-        then: Then::Trickle,
-        right: &[408],
-    },
-    Kind {
-        name: "slow-body",
-        share: 28,
-        most: MANY,
-        says: || head(REQUEST_TYPE, "content-length: 1000000"),
-        then: Then::Trickle,
-        right: &[408],
-    },
-    Kind {
-        name: "gigabyte",
-        share: 3,
-        most: MANY,
-        says: || head(REQUEST_TYPE, "content-length: 1073741824"),
-        then: Then::Chunks,
-        right: &[413],
-    },
-    Kind {
-        name: "gigabyte-in-chunks",
-        share: 3,
-        most: 20,
-        says: || head(REQUEST_TYPE, "transfer-encoding: chunked"),
-        then: Then::Chunks,
-        right: &[413, 503],
-    },
-    Kind {
-        name: "deep",
-        share: 3,
-        most: MANY,
-        says: || [head(REQUEST_TYPE, "content-length: 100000"), vec![0x81; 100_000]].concat(),
-        then: Then::Nothing,
-        right: &[400],
-    },
-    Kind {
-        name: "wrong-type",
-        share: 3,
-        most: MANY,
-        says: || head("application/json", "content-length: 1073741824"),
-        then: Then::Nothing,
-        right: &[415],
-    },
-];
-
-fn head(kind: &str, length: &str) -> Vec<u8> {
-    format!("POST /v1/messages HTTP/1.1\r\nhost: a\r\ncontent-type: {kind}\r\n{length}\r\n\r\n").into_bytes()
-}
 
 /// How connections ended: kind, status and how often.
 #[derive(Default)]
@@ -125,8 +43,8 @@ impl Ends {
     }
 
     /// Everybody got what is meant for them. Where there is no room for all, anybody may be cut off.
-    pub fn judge(&self, room: bool) {
-        for kind in KINDS {
+    pub fn judge(&self, set: Set, room: bool) {
+        for kind in set.kinds() {
             let seen = self.0.keys().filter(|(name, _)| name == kind.name);
             let seen: Vec<u16> = seen.map(|(_, status)| *status).collect();
             let right = |status: &u16| kind.right.contains(status) || (!room && *status == 0);
@@ -147,10 +65,11 @@ pub struct Crowd {
 
 impl Crowd {
     /// Starts it, and returns when all connections were made.
-    pub fn start(service: SocketAddr, connections: usize) -> Self {
+    pub fn start(service: SocketAddr, set: Set, connections: usize, request: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
             .args(["--exact", "ten_thousand_connections", "--nocapture"])
-            .env(CLIENTS, format!("{service} {connections}"))
+            .env(CLIENTS, format!("{service} {} {connections}", set.name()))
+            .env(REQUEST, request)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -203,11 +122,13 @@ pub fn is_wanted() -> bool {
 /// What the process of the clients does.
 pub fn run() {
     let wanted = std::env::var(CLIENTS).expect("it is wanted");
-    let (service, connections) = wanted.split_once(' ').expect("an address and a number");
-    let (service, connections) = (
-        service.parse().expect("an address"),
-        connections.parse().expect("a number"),
-    );
+    let words: Vec<&str> = wanted.split(' ').collect();
+    let [service, set, connections] = words[..] else {
+        panic!("{wanted}");
+    };
+    let (service, set) = (service.parse().expect("an address"), Set::named(set));
+    let connections = connections.parse().expect("a number");
+    let request = std::fs::read(std::env::var_os(REQUEST).expect("a path")).expect("a request");
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -220,9 +141,10 @@ pub fn run() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         ENOUGH.store(true, Ordering::Relaxed);
     });
-    let mut clients: Vec<Client> = kinds(connections)
+    let mut clients: Vec<Client> = set
+        .mixed(connections)
         .enumerate()
-        .map(|(number, kind)| Client::new(kind, service, number))
+        .map(|(number, kind)| Client::new(kind, service, number, &request))
         .collect();
     println!("{TOLD}open");
     let mut ends: BTreeMap<(&str, u16), usize> = BTreeMap::new();
@@ -232,7 +154,7 @@ pub fn run() {
         for (number, client) in clients.iter_mut().enumerate() {
             match client.ended {
                 Some(when) if when.elapsed() < PAUSE => {}
-                Some(_) => *client = Client::new(client.kind, service, number),
+                Some(_) => *client = Client::new(client.kind, service, number, &request),
                 None => {
                     client.speak();
                     if let Some(status) = ready[number].then(|| client.hear()).flatten() {
@@ -246,26 +168,6 @@ pub fn run() {
     for ((kind, status), times) in ends {
         println!("{TOLD}{kind} {status} {times}");
     }
-}
-
-/// The kinds of so many connections, mixed.
-fn kinds(connections: usize) -> impl Iterator<Item = &'static Kind> {
-    let mut had: BTreeMap<&str, usize> = BTreeMap::new();
-    (0..connections).map(move |number| {
-        // 37 and 100 have no divisor in common, so that each hundred has every share.
-        let mut at = number * 37 % 100;
-        let kind = KINDS.iter().find(|kind| match at.checked_sub(kind.share) {
-            Some(rest) => {
-                at = rest;
-                false
-            }
-            None => true,
-        });
-        let kind = kind.unwrap_or(&KINDS[0]);
-        let had = had.entry(kind.name).or_default();
-        *had += 1;
-        if *had > kind.most { &KINDS[0] } else { kind }
-    })
 }
 
 /// Which of them were answered or cut off.
@@ -295,7 +197,7 @@ struct Client {
 
 impl Client {
     /// Connects from one of many addresses of loopback, where the system has them.
-    fn new(kind: &'static Kind, service: SocketAddr, number: usize) -> Self {
+    fn new(kind: &'static Kind, service: SocketAddr, number: usize, request: &[u8]) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         if cfg!(target_os = "linux") {
             let [.., high, low] = (number as u32).to_be_bytes();
@@ -312,9 +214,10 @@ impl Client {
         let mut client = Self {
             kind,
             stream,
-            says: (kind.says)(),
+            says: (kind.says)(request),
             sent: 0,
-            spoke: Instant::now(),
+            // Not all in the same moment.
+            spoke: Instant::now() - TICK * (number as u32 % 20),
             begun: Instant::now(),
             answer: Vec::new(),
             deaf: false,
@@ -329,6 +232,7 @@ impl Client {
         if self.sent == self.says.len() && self.answer.is_empty() {
             match self.kind.then {
                 Then::Trickle if self.spoke.elapsed() >= SLOWLY => self.say(b"x".to_vec()),
+                Then::Leave if self.spoke.elapsed() >= TICK => return self.leave(),
                 Then::Chunks => self.say([b"10000\r\n".as_slice(), &[0; 0x10000], b"\r\n"].concat()),
                 _ => {}
             }
@@ -342,6 +246,11 @@ impl Client {
             }
         }
         assert!(self.begun.elapsed() < PATIENCE, "nobody ended {}", self.kind.name);
+    }
+
+    /// Goes, and comes again at once.
+    fn leave(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     fn say(&mut self, bytes: Vec<u8>) {

@@ -9,6 +9,7 @@
 
 mod honest;
 mod hostile;
+mod kinds;
 mod served;
 
 use std::sync::{Mutex, PoisonError};
@@ -16,15 +17,19 @@ use std::time::{Duration, Instant};
 
 use honest::{Honest, Times};
 use hostile::Crowd;
+use kinds::Set;
 use served::Served;
 
 /// How many, and for how long (CONTRIBUTING.md).
 const CONNECTIONS: &str = "KEYFERRY_FLOOD_CONNECTIONS";
 const SECONDS: &str = "KEYFERRY_FLOOD_SECONDS";
 /// Restores without anybody else, to compare with.
-const ALONE: usize = 30;
+const ALONE: usize = 100;
 /// What a service may take of memory beside so many.
 const MEMORY: u64 = 512 << 20;
+
+/// Those who lost their places and aren't gone, and who reads the metrics.
+const LEAVING: u64 = 512;
 
 /// One at a time: each is to have the machine for itself.
 static TURN: Mutex<()> = Mutex::new(());
@@ -32,16 +37,32 @@ static TURN: Mutex<()> = Mutex::new(());
 /// What a trial is about.
 struct Trial {
     name: &'static str,
+    hostile: Set,
+    /// As many hostile connections of those that are wanted, in hundredths.
+    share: usize,
+    seconds: u64,
     /// Flags of `keyferry serve`.
     flags: &'static [&'static str],
-    /// Has everybody a place?
-    room: bool,
+    /// So many places there are, if that is fewer than all need.
+    places: Option<u64>,
+    /// So many in a hundred are open all the time where there is a place for all.
+    open: usize,
 }
+
+const PLAIN: Trial = Trial {
+    name: "plain",
+    hostile: Set::All,
+    share: 100,
+    seconds: 20,
+    flags: &[],
+    places: None,
+    open: 100,
+};
 
 fn run(trial: &Trial) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let connections = number(CONNECTIONS).unwrap_or(10_000);
-    let seconds = number(SECONDS).unwrap_or(20);
+    let connections = number(CONNECTIONS).unwrap_or(10_000) * trial.share / 100;
+    let seconds = number(SECONDS).map_or(trial.seconds, |seconds| seconds as u64);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let served = Served::start(folder.path(), trial.flags);
     let honest = Honest::new(folder.path(), &served);
@@ -50,11 +71,10 @@ fn run(trial: &Trial) {
         alone.add(honest.restore());
     }
     let quiet = served.memory();
-    let crowd = Crowd::start(served.address, connections);
-    let (mut beside, end) = (
-        Times::default(),
-        Instant::now() + Duration::from_secs(seconds as u64),
-    );
+    let request = folder.path().join("large.request");
+    std::fs::write(&request, honest.large_request(folder.path(), &served)).expect("a request");
+    let crowd = Crowd::start(served.address, trial.hostile, connections, &request);
+    let (mut beside, end) = (Times::default(), Instant::now() + Duration::from_secs(seconds));
     let mut open = 0;
     while Instant::now() < end {
         beside.add(honest.restore());
@@ -62,7 +82,7 @@ fn run(trial: &Trial) {
     }
     let ends = crowd.stop();
     println!(
-        "{}: {connections} hostile connections, {open} of them and of others open at once",
+        "{}: {connections} hostile connections, at most {open} of all open at once",
         trial.name
     );
     println!("{}", ends.table());
@@ -75,10 +95,12 @@ fn run(trial: &Trial) {
         );
         assert!(peak < MEMORY, "{peak} bytes of memory");
     }
-    if trial.room {
-        assert!(open >= connections as u64, "{open} connections were open at once");
+    let least = connections * trial.open / 100;
+    match trial.places {
+        None => assert!(open >= least as u64, "{open} connections were open at once"),
+        Some(places) => assert!(open <= places + LEAVING, "{open} connections were open at once"),
     }
-    ends.judge(trial.room);
+    ends.judge(trial.hostile, trial.places.is_none());
 }
 
 #[test]
@@ -86,10 +108,42 @@ fn ten_thousand_connections() {
     if hostile::is_wanted() {
         return hostile::run();
     }
+    run(&PLAIN);
+}
+
+#[test]
+fn a_house_with_places_for_a_fifth_of_them() {
     run(&Trial {
-        name: "plain",
-        flags: &[],
-        room: true,
+        name: "full house",
+        seconds: 8,
+        flags: &["--max-connections", "2000"],
+        places: Some(2000),
+        ..PLAIN
+    });
+}
+
+#[test]
+fn ten_thousand_handshakes() {
+    run(&Trial {
+        name: "handshakes",
+        hostile: Set::Handshakes,
+        seconds: 12,
+        flags: &["--tls-cert", "service.pem", "--tls-key", "service-key.pem"],
+        // The others are sent away and come again.
+        open: 80,
+        ..PLAIN
+    });
+}
+
+#[test]
+fn a_hundred_that_ask_for_a_thousand_licenses_each() {
+    run(&Trial {
+        name: "large requests",
+        hostile: Set::Large,
+        share: 1,
+        seconds: 8,
+        open: 0,
+        ..PLAIN
     });
 }
 

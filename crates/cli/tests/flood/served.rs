@@ -6,8 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use keyferry::Roots;
 use keyferry_license::{Card, Verified, armor};
 use keyferry_testkit::Publisher;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 
 /// A `keyferry serve` that ends when this is dropped.
@@ -17,6 +19,8 @@ pub struct Served {
     metrics: SocketAddr,
     pub card: Verified<Card>,
     pub publisher: Publisher,
+    /// What its clients need to know where it speaks https.
+    pub certificate: Roots,
 }
 
 impl Served {
@@ -25,6 +29,7 @@ impl Served {
         let publisher = Publisher::new("Northwind Audio");
         let card = armor::write(armor::CARD, publisher.card().as_bytes()).expect("armored");
         fs::write(folder.join("issuer.card"), card).expect("a card");
+        let certificate = certify(folder);
         let mut child = Command::new(env!("CARGO_BIN_EXE_keyferry"))
             .args(["--json", "serve", "--dir", "svc", "--issuer", "issuer.card"])
             .args(["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
@@ -50,6 +55,7 @@ impl Served {
             metrics: address("metrics"),
             card: Card::verify(&card).expect("a card"),
             publisher,
+            certificate,
             child,
         }
     }
@@ -81,6 +87,16 @@ impl Served {
         let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib << 10)
     }
+}
+
+/// Makes a certificate of its own, in `service.pem` and `service-key.pem`.
+fn certify(folder: &Path) -> Roots {
+    let pair = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["127.0.0.1".into()]).expect("a name");
+    let pem = params.self_signed(&pair).expect("a certificate").pem();
+    fs::write(folder.join("service.pem"), &pem).expect("written");
+    fs::write(folder.join("service-key.pem"), pair.serialize_pem()).expect("written");
+    Roots::from_pem(pem.as_bytes()).expect("a certificate")
 }
 
 impl Drop for Served {

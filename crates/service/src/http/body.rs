@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::place::{LONGEST, SLOWEST};
 
-/// KiB that all bodies take together while they are read and judged.
-const ROOM_KIB: u32 = 64 * 1024;
 /// No piece of a body takes longer, and it comes at [`SLOWEST`] on the whole after so long.
 const PIECE_TIME: Duration = Duration::from_secs(10);
 /// Pieces that a body may come in, beside one for so many bytes. Each takes time of its own, however small it is.
 const PIECES: u64 = 1024;
 const PIECE: u64 = 64;
+/// After so many bytes of a body it is the turn of others, however fast it comes.
+const GULP: usize = 64 * 1024;
 /// After so long a body is slow that came at less than so many bytes a second, and what it holds weighs more.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 const SLOW: u64 = 64 * 1024;
@@ -79,9 +79,10 @@ struct Reading<'a> {
 }
 
 impl Room {
-    pub(super) fn new() -> Self {
+    /// For so many KiB, which all bodies take together while they are read and judged.
+    pub(super) fn new(kib: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            free: Arc::new(Semaphore::new(kib)),
             readers: Mutex::default(),
         }
     }
@@ -96,7 +97,7 @@ impl Room {
     }
 
     async fn pieces(&self, mut body: Body, limit: usize, reading: &Reading<'_>) -> Result<Held, Unread> {
-        let (mut held, mut pieces) = (Held::default(), 0);
+        let (mut held, mut pieces, mut gulp) = (Held::default(), 0, 0);
         loop {
             let bytes = held.bytes.len() as u64;
             let enough = PIECE_TIME + Duration::from_secs(bytes / SLOWEST);
@@ -118,6 +119,11 @@ impl Room {
             }
             self.take(&mut held, piece.len(), limit, reading).await?;
             held.bytes.extend_from_slice(&piece);
+            gulp += piece.len();
+            if gulp >= GULP {
+                gulp = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 

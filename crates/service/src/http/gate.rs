@@ -22,13 +22,17 @@ use crate::metrics::{Metrics, Rejected};
 use crate::pace::Pace;
 
 tokio::task_local! {
-    /// The place of the connection that the request came over.
-    static PLACE: Arc<Place>;
+    /// The place of the connection that the request came over, and for whom it came.
+    static GUEST: (Arc<Place>, Neighborhood);
 }
 
-/// From here on the request is being judged, and its connection is not cut.
-pub(super) fn works() {
-    let _ = PLACE.try_with(|place| place.works());
+/// From here on the request is being judged, and its connection is not cut. For whom it came.
+pub(super) fn works() -> Neighborhood {
+    let works = GUEST.try_with(|(place, who)| {
+        place.works();
+        *who
+    });
+    works.unwrap_or_else(|_| IpAddr::from([0; 4]).into())
 }
 
 /// The way in.
@@ -78,7 +82,9 @@ impl Gate {
             Ok(()) => {
                 let answered = TowerToHyperService::new(self.router.clone()).call(request);
                 let answered = answered.instrument(span.clone());
-                PLACE.scope(Arc::clone(&place), answered).await?
+                GUEST
+                    .scope((Arc::clone(&place), address.into()), answered)
+                    .await?
             }
             Err(wait) => {
                 self.metrics.rejected(Rejected::AddressRequests);

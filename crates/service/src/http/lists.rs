@@ -8,7 +8,8 @@ use keyferry_license::REVOCATION_LIST_LIMIT;
 use keyferry_protocol::{ListProblemCode, POSTED_TYPE, Posted, REVOCATIONS_TYPE};
 
 use super::body::Unread;
-use super::routes::{Desk, RETRY_AFTER, bytes, closing, is_type};
+use super::desk::Desk;
+use super::routes::{RETRY_AFTER, bytes, closing, is_type};
 use crate::service::unix_now;
 
 /// Takes the list, and says so.
@@ -18,12 +19,12 @@ pub(super) async fn post(State(desk): State<Desk>, headers: HeaderMap, body: Bod
         let problem = Posted::problem(ListProblemCode::Malformed, &why, None);
         return closing(response(StatusCode::UNSUPPORTED_MEDIA_TYPE, &problem));
     }
-    let held = match desk.read(&headers, body, REVOCATION_LIST_LIMIT).await {
-        Ok(held) => held,
+    let taken = match desk.read(&headers, body, REVOCATION_LIST_LIMIT).await {
+        Ok(taken) => taken,
         Err(why) => return unread(why),
     };
     match desk
-        .work(move |service| service.take_list(&held.bytes, unix_now()))
+        .judge(taken, |service, held| service.take_list(&held.bytes, unix_now()))
         .await
     {
         Ok(posted) => response(status(&posted), &posted),

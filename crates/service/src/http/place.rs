@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use crate::metrics::{Cut, Metrics, Rejected};
 
 /// At once this part of all places is made free, so that a flood doesn't look through all of them each time.
 const PART: usize = 64;
+/// So many may have lost their places and not be gone, before newcomers wait: each of them is an open file.
+const LEAVING: usize = 256;
 /// Whoever is answered takes the answer within this time, and then at least so many bytes a second.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 pub(super) const SLOWEST: u64 = 8 * 1024;
@@ -28,6 +30,8 @@ pub(super) struct House {
     limits: Limits,
     metrics: Arc<Metrics>,
     guests: Mutex<Guests>,
+    /// How many have lost their places and aren't gone.
+    leaving: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -77,7 +81,13 @@ impl House {
             limits,
             metrics,
             guests: Mutex::default(),
+            leaving: AtomicUsize::new(0),
         }
+    }
+
+    /// Are so many still on their way out that nobody else should come in?
+    pub(super) fn crowded(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) > LEAVING
     }
 
     /// A place for who comes from this address. `None` only if all places that could be taken are at work.
@@ -136,6 +146,7 @@ impl House {
         for (_, _, number) in &resting[..wanted] {
             if let Some(place) = guests.remove(*number) {
                 self.metrics.cut(Cut::Room);
+                self.leaving.fetch_add(1, Ordering::Relaxed);
                 place.cut.notify_one();
             }
         }
@@ -215,7 +226,10 @@ impl Place {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        lock(&self.house.guests).remove(self.number);
+        let had = lock(&self.house.guests).remove(self.number);
+        if had.is_none() {
+            self.house.leaving.fetch_sub(1, Ordering::Relaxed);
+        }
         self.house.metrics.closed();
     }
 }
@@ -268,6 +282,22 @@ mod tests {
         let many: Vec<Seat> = (0..9).map(|_| come(&house, "10.0.0.2").unwrap()).collect();
         let _new = come(&house, "10.0.0.3").unwrap();
         assert!(!is_cut(&first) && is_cut(&many[0]));
+    }
+
+    #[test]
+    fn newcomers_wait_while_many_are_on_their_way_out() {
+        let places = PART - 1;
+        let house = house(places, 0);
+        let mut seats: Vec<Seat> = (0..places).map(|_| come(&house, "127.0.0.1").unwrap()).collect();
+        for _ in 0..=LEAVING {
+            assert!(!house.crowded());
+            seats.push(come(&house, "127.0.0.1").unwrap());
+        }
+        assert!(house.crowded());
+        drop(seats.remove(0));
+        assert!(!house.crowded());
+        drop(seats);
+        assert_eq!(house.leaving.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -1,90 +1,20 @@
 //! What stands at each address.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use keyferry_license::armor;
 use keyferry_protocol::{ANSWER_TYPE, Answer, MESSAGE_LIMIT, ProblemCode, REQUEST_TYPE};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use super::body::{Held, Room, Unread};
-use super::gate;
+use super::body::Unread;
+use super::desk::Desk;
 use crate::ledger::PageId;
-use crate::metrics::{Cut, METRICS_TYPE, Rejected};
-use crate::service::{Service, unix_now};
+use crate::metrics::METRICS_TYPE;
+use crate::service::unix_now;
 
-/// How long a message may wait for its turn.
-const TURN_TIME: Duration = Duration::from_secs(30);
 /// Seconds after which a computer may ask again when there are too many others.
 pub(super) const RETRY_AFTER: u32 = 5;
-
-/// What the routes share.
-#[derive(Clone)]
-pub(super) struct Desk {
-    service: Arc<Service>,
-    room: Arc<Room>,
-    turns: Arc<Semaphore>,
-}
-
-impl Desk {
-    pub(super) fn new(service: Arc<Service>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            service,
-            room: Arc::new(Room::new()),
-            // While one batch waits for the ledger, another is verified or sealed.
-            turns: Arc::new(Semaphore::new(2 * cores)),
-        }
-    }
-
-    /// Reads a body within its bounds; one that announces more is not begun.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body, limit: usize) -> Result<Held, Unread> {
-        let held = match claims_more(headers, limit) {
-            true => Err(Unread::TooLarge),
-            false => self.room.read(body, limit).await,
-        };
-        let metrics = self.service.metrics();
-        match &held {
-            Err(Unread::TooLarge) => metrics.rejected(Rejected::Size),
-            Err(Unread::TooSlow) => metrics.cut(Cut::SlowBody),
-            Err(Unread::NoRoom) => metrics.rejected(Rejected::Room),
-            Err(Unread::TooManyPieces | Unread::Broken | Unread::Failed) | Ok(_) => {}
-        }
-        held
-    }
-
-    /// What is served.
-    pub(super) fn service(&self) -> &Service {
-        &self.service
-    }
-
-    /// Runs blocking work when it is its turn.
-    pub(super) async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Service) -> T + Send + 'static,
-    ) -> Result<T, Unread> {
-        gate::works();
-        let turn = timeout(TURN_TIME, Arc::clone(&self.turns).acquire_owned()).await;
-        let Some(turn) = turn.ok().and_then(Result::ok) else {
-            self.service.metrics().rejected(Rejected::Turn);
-            return Err(Unread::NoRoom);
-        };
-        let (service, span) = (Arc::clone(&self.service), tracing::Span::current());
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            span.in_scope(|| work(&service))
-        });
-        done.await.map_err(|error| {
-            tracing::error!("a request was not finished: {error}");
-            Unread::Failed
-        })
-    }
-}
 
 /// `POST /v1/messages`.
 pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Response {
@@ -96,11 +26,11 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
             &message,
         );
     }
-    let held = match desk.read(&headers, body, MESSAGE_LIMIT).await {
-        Ok(held) => held,
+    let taken = match desk.read(&headers, body, MESSAGE_LIMIT).await {
+        Ok(taken) => taken,
         Err(why) => return unread(why),
     };
-    let answered = desk.work(move |service| {
+    let answered = desk.judge(taken, |service, held| {
         let (answer, limited) = service.reply(&held.bytes, unix_now());
         let status = match limited {
             true => StatusCode::TOO_MANY_REQUESTS,
@@ -117,7 +47,7 @@ pub(super) async fn message(State(desk): State<Desk>, headers: HeaderMap, body: 
 /// `GET /refusals/{page}`.
 pub(super) async fn refusal(State(desk): State<Desk>, Path(page): Path<String>) -> Response {
     let Some(page) = page_id(&page) else {
-        return html(StatusCode::NOT_FOUND, desk.service.not_found_page());
+        return html(StatusCode::NOT_FOUND, desk.service().not_found_page());
     };
     let found = desk.work(move |service| {
         service
@@ -142,13 +72,13 @@ fn come_back() -> Response {
 
 /// `GET /`.
 pub(super) async fn start(State(desk): State<Desk>) -> Response {
-    html(StatusCode::OK, desk.service.start_page())
+    html(StatusCode::OK, desk.service().start_page())
 }
 
 /// `GET /card`.
 pub(super) async fn card(State(desk): State<Desk>) -> Response {
-    desk.service.look(unix_now());
-    let card = armor::write(armor::CARD, desk.service.card().as_bytes()).unwrap_or_default();
+    desk.service().look(unix_now());
+    let card = armor::write(armor::CARD, desk.service().card().as_bytes()).unwrap_or_default();
     let mut response = text(StatusCode::OK, card);
     let name = HeaderValue::from_static("attachment; filename=\"service.card\"");
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
@@ -183,13 +113,13 @@ pub(super) async fn metrics(State(desk): State<Desk>) -> Response {
         StatusCode::OK,
         METRICS_TYPE,
         None,
-        desk.service.metrics().text().into_bytes(),
+        desk.service().metrics().text().into_bytes(),
     )
 }
 
 /// Everything else.
 pub(super) async fn not_found(State(desk): State<Desk>) -> Response {
-    html(StatusCode::NOT_FOUND, desk.service.not_found_page())
+    html(StatusCode::NOT_FOUND, desk.service().not_found_page())
 }
 
 fn status(answer: &Answer) -> StatusCode {
@@ -269,14 +199,6 @@ pub(super) fn closing(mut response: Response) -> Response {
 pub(super) fn is_type(headers: &HeaderMap, kind: &str) -> bool {
     let found = headers.get(header::CONTENT_TYPE);
     found.is_some_and(|value| value.as_bytes() == kind.as_bytes())
-}
-
-/// Does the header announce a body over its bound?
-fn claims_more(headers: &HeaderMap, limit: usize) -> bool {
-    let claimed = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    claimed.is_some_and(|length| length > limit as u64)
 }
 
 fn answer_response(status: StatusCode, retry_after: Option<u32>, answer: Vec<u8>) -> Response {

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use keyferry_protocol::MESSAGE_LIMIT;
 
 use super::body::Unread;
-use super::routes::{Desk, RETRY_AFTER, closing, html, later};
+use super::desk::Desk;
+use super::routes::{RETRY_AFTER, closing, html, later};
 use crate::carried::NotCarried;
 use crate::service::unix_now;
 
@@ -28,17 +29,16 @@ pub(super) async fn authorize(State(desk): State<Desk>, headers: HeaderMap, body
         let why = "Files come here by the form on this page.";
         return closing(refused(&desk, StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
-    let mut held = match desk.read(&headers, body, FORM_LIMIT).await {
-        Ok(held) => held,
+    let mut taken = match desk.read(&headers, body, FORM_LIMIT).await {
+        Ok(taken) => taken,
         Err(why) => return unread(&desk, why),
     };
-    let Some(file) = file(&headers, std::mem::take(&mut held.bytes)).await else {
+    let Some(file) = file(&headers, std::mem::take(&mut taken.held.bytes)).await else {
         let why = "No file came with the form. Choose the request file and try again.";
         return refused(&desk, StatusCode::BAD_REQUEST, why);
     };
-    let carried = desk.work(move |service| {
-        // The room that the file takes is held until it was answered.
-        let _held = held;
+    // The room that the file takes is held until it was answered.
+    let carried = desk.judge(taken, move |service, _held| {
         service.answer_file(&file, unix_now())
     });
     match carried.await {

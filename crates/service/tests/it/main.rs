@@ -4,6 +4,7 @@
 
 mod backup;
 mod check;
+mod hostile;
 mod http;
 mod issuers;
 mod ledger;
