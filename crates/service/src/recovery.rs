@@ -11,6 +11,32 @@ use crate::service::{Judged, NotJudged, Service};
 /// After the end of a recovery its receipts tell of it for so long (seconds), for computers that come late: 400 days.
 const TOLD_FOR: u64 = 400 * 24 * 60 * 60;
 
+/// When a request is judged, and whether the ledger was being made whole then: read once for each request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// The service's time (Unix seconds).
+    pub(crate) now: u64,
+    /// The newest recovery.
+    recovery: Option<Recovery>,
+}
+
+impl Moment {
+    /// Does it last?
+    pub(crate) fn recovering(&self) -> bool {
+        self.recovery.is_some_and(|recovery| recovery.lasts())
+    }
+
+    /// What the receipt says of it.
+    pub(crate) fn told_recovery(&self) -> Option<Recovery> {
+        let told = |recovery: &Recovery| {
+            recovery
+                .ended
+                .is_none_or(|ended| self.now < ended.saturating_add(TOLD_FOR))
+        };
+        self.recovery.filter(told)
+    }
+}
+
 impl Service {
     /// The newest recovery of the ledger, whether it lasts or has ended.
     pub fn recovery(&self) -> Result<Option<Recovery>> {
@@ -22,14 +48,12 @@ impl Service {
         self.ledger.recovered(recovery.started)
     }
 
-    /// What receipts say of it.
-    pub(crate) fn told_recovery(&self, now: u64) -> Result<Option<Recovery>> {
-        let told = |recovery: &Recovery| {
-            recovery
-                .ended
-                .is_none_or(|ended| now < ended.saturating_add(TOLD_FOR))
-        };
-        Ok(self.recovery()?.filter(told))
+    /// Reads what a request is judged by beside its licenses.
+    pub(crate) fn moment(&self, now: u64) -> Result<Moment> {
+        Ok(Moment {
+            now,
+            recovery: self.recovery()?,
+        })
     }
 
     /// Takes receipts. All are verified before the first row is written; without a recovery there is nothing to make.
@@ -37,11 +61,11 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        _now: u64,
+        at: &Moment,
     ) -> Result<Judged, NotJudged> {
         let body = request.receipts_body()?;
         let receipts = body.verified(self.card(), request)?;
-        let Some(recovery) = self.recovery()? else {
+        let Some(recovery) = at.recovery else {
             return Ok(Judged::default());
         };
         let (mut rows, mut unknown, mut remaking): (Vec<Row>, u64, _) = (Vec::new(), 0, Remaking::default());

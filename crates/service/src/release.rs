@@ -6,6 +6,7 @@ use keyferry_license::{Digest, Grant};
 use keyferry_protocol::{Entry, Reason, ReleaseItem, Request, RequestId, Verdict};
 
 use crate::policy::{Asker, Return, ReturnDecision, Returned};
+use crate::recovery::Moment;
 use crate::service::{Judged, NotJudged, Service};
 
 /// An item after everything that needs no ledger.
@@ -21,12 +22,12 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        now: u64,
+        at: &Moment,
     ) -> Result<Judged, NotJudged> {
         let items = request.release_body()?.items;
         for item in items.iter().filter(|item| item.grant.is_some()) {
             // Its card is known from here on, if there is one.
-            self.issuer(&item.issuer, now)?;
+            self.issuer(&item.issuer, at.now)?;
         }
         let mut seen = HashSet::with_capacity(items.len());
         let examine = |item: &ReleaseItem| Examined {
@@ -38,8 +39,8 @@ impl Service {
             computer: Some(request.computer),
             request: id,
             last_receipt: request.last_receipt,
-            now,
-            recovering: self.recovery()?.is_some_and(|recovery| recovery.lasts()),
+            now: at.now,
+            recovering: at.recovering(),
         };
         let mut asked: Vec<(usize, Return)> = items
             .iter()
@@ -48,7 +49,7 @@ impl Service {
             .filter(|(_, (_, examined))| examined.first)
             .map(|(at, (item, examined))| (at, self::item(item, examined)))
             .collect();
-        asked.sort_unstable_by_key(|(_, item)| (item.issuer, item.license));
+        asked.sort_unstable_by_key(|(_, item)| (item.license, item.issuer));
         let returned = self
             .ledger
             .release(asker, asked.iter().map(|(_, item)| *item).collect())?;

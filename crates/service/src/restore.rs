@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::escrows::Escrows;
 use crate::ledger::{LISTED_LICENSES, Refusal, RefusedLicense, subject};
 use crate::policy::{Asker, Case, Decision, Judgment};
+use crate::recovery::Moment;
 use crate::service::{Judged, NotJudged, Service};
 
 /// A license of a request after everything that needs no ledger.
@@ -28,7 +29,7 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        now: u64,
+        at: &Moment,
     ) -> Result<Judged, NotJudged> {
         let body = request.restore_body()?;
         self.may_ask_about(request.computer, body.items.len())?;
@@ -40,21 +41,21 @@ impl Service {
                 Some(Sealer::delivery(&request.one_time_key()?).map_err(keyferry_protocol::Error::from)?)
             }
         };
-        let examined = self.examine(&body, now)?;
+        let examined = self.examine(&body, at.now)?;
         let as_new = plan && body.as_new == Some(true);
         let asker = Asker {
             computer: (!as_new).then_some(request.computer),
             request: id,
             last_receipt: request.last_receipt,
-            now,
-            recovering: self.recovery()?.is_some_and(|recovery| recovery.lasts()),
+            now: at.now,
+            recovering: at.recovering(),
         };
         let judgments = self.judge_sound(&examined, asker, plan)?;
         let judged = self.tell(&examined, &judgments, id, sealer)?;
         let pages = if plan {
             Vec::new()
         } else {
-            self.keep_refusals(&examined, &judged.entries, id, request, now)?
+            self.keep_refusals(&examined, &judged.entries, id, request, at.now)?
         };
         log(id, request, &judged.entries);
         Ok(Judged { pages, ..judged })
@@ -127,7 +128,7 @@ impl Service {
                 Examined::Unsound(..) => None,
             });
         let mut sound: Vec<(usize, Case)> = sound.collect();
-        sound.sort_unstable_by_key(|(_, case)| (case.issuer, case.license));
+        sound.sort_unstable_by_key(|(_, case)| (case.license, case.issuer));
         let cases: Vec<Case> = sound.iter().map(|(_, case)| *case).collect();
         let judgments = if cases.is_empty() {
             Vec::new()

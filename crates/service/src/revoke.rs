@@ -8,6 +8,7 @@ use keyferry_protocol::{
 
 use crate::error::{Error, Result};
 use crate::ledger::{Acknowledged, ListPlace};
+use crate::recovery::Moment;
 use crate::service::{Judged, NotJudged, RETRY_AFTER, Service};
 
 /// Bytes of lists and cards in one answer; what doesn't fit is asked for again.
@@ -89,11 +90,11 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        now: u64,
+        at: &Moment,
     ) -> Result<Judged, NotJudged> {
         let mut registered: Vec<ListNumber> = Vec::new();
         for asked in request.revocations_body()?.since {
-            if self.issuer(&asked.issuer, now)?.is_some() {
+            if self.issuer(&asked.issuer, at.now)?.is_some() {
                 registered.push(asked);
             }
         }
@@ -136,12 +137,12 @@ impl Service {
         &self,
         id: RequestId,
         request: &Request,
-        now: u64,
+        at: &Moment,
     ) -> Result<Judged, NotJudged> {
         let lists = request.acknowledge_body()?.lists;
         let said = Acknowledged {
             request: id,
-            time: now,
+            time: at.now,
         };
         let count = lists.len();
         if let Some(ListNumber { issuer, number }) = self.ledger.acknowledge(request.computer, said, lists)? {

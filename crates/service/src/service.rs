@@ -21,6 +21,7 @@ use crate::ledger::{Computer, Ledger, SqliteLedger};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
+use crate::recovery::Moment;
 use crate::timed::TimedLedger;
 
 /// The ledger's file in the service's folder.
@@ -249,7 +250,7 @@ impl Service {
             card: Some(*card.digest()),
             ..Judged::default()
         };
-        Ok(self.receipt(id, request, judged, now)?)
+        Ok(self.receipt(id, request, judged, &self.moment(now)?)?)
     }
 
     /// A request of a computer that was individualized and signed it.
@@ -257,7 +258,7 @@ impl Service {
         &self,
         signed: SignedRequest<'_>,
         now: u64,
-        judge: impl FnOnce(&Self, RequestId, &Request, u64) -> Result<Judged, NotJudged>,
+        judge: impl FnOnce(&Self, RequestId, &Request, &Moment) -> Result<Judged, NotJudged>,
     ) -> Result<Answer, NotJudged> {
         let Some(computer) = self.ledger.computer(&signed.claim().computer)? else {
             let message = "the computer is not individualized at this service".into();
@@ -265,27 +266,28 @@ impl Service {
         };
         let (id, request) = signed.verify(&computer.key)?;
         self.may_ask(&request)?;
-        let judged = judge(self, id, &request, now)?;
-        Ok(self.receipt(id, request, judged, now)?)
+        let at = self.moment(now)?;
+        let judged = judge(self, id, &request, &at)?;
+        Ok(self.receipt(id, request, judged, &at)?)
     }
 
-    fn receipt(&self, id: RequestId, request: Request, judged: Judged, now: u64) -> Result<Answer> {
+    fn receipt(&self, id: RequestId, request: Request, judged: Judged, at: &Moment) -> Result<Answer> {
         self.metrics.judged(kind_word(&request.kind), &judged.entries);
         let receipt = Receipt {
             request: id,
             operation: request.operation,
             service: self.card().thumbprint(),
             computer: request.computer,
-            time: now.max(judged.not_before),
+            time: at.now.max(judged.not_before),
             kind: Text::new("kind of request", &*request.kind)?,
             entries: judged.entries,
             pages: judged.pages,
             card: judged.card,
             newest: judged.newest,
-            recovery: self.told_recovery(now)?,
+            recovery: at.told_recovery(),
         };
         Ok(Answer {
-            receipt: Some(receipt.sign(self.keys().signing(now))),
+            receipt: Some(receipt.sign(self.keys().signing(at.now))),
             delivery: judged.delivery,
             card: Some(self.card().as_bytes().to_vec()),
             problem: None,
