@@ -42,6 +42,10 @@ impl Viewer<'_> {
         let sign1 = Sign1::decode(Typ::Request, bytes, MESSAGE_LIMIT)?;
         let signature = self.check(&sign1, &request.computer, "request")?;
         let entries = entries::of_request(&request)?;
+        let shown = match &*request.kind {
+            kind::RECEIPTS => Some(request.receipts_body()?),
+            _ => None,
+        };
         let output = self.output;
         output.text(format_args!("request {}", request.kind.shown()));
         output.text(format_args!("  ID          {id}"));
@@ -57,10 +61,25 @@ impl Viewer<'_> {
             let time = words::time(last.time);
             output.text(format_args!("  last heard  {time}"));
         }
+        if let Some(shown) = &shown {
+            let receipts = words::count(shown.receipts.len() as u64, "receipt");
+            let more = if shown.more {
+                ", more in another request"
+            } else {
+                ""
+            };
+            output.text(format_args!("  shows       {receipts}{more}"));
+        }
         signature.text(output);
         let last = request.last_receipt;
+        let said = shown.as_ref().map_or(entries.len(), |shown| shown.receipts.len());
+        let line = Line::new(Event::Request);
+        let line = match &shown {
+            Some(shown) => line.with("more", shown.more),
+            None => line,
+        };
         output.event(
-            &Line::new(Event::Request)
+            &line
                 .with("request", id)
                 .with("kind", request.kind.shown())
                 .with("operation", words::hex(&request.operation))
@@ -70,14 +89,17 @@ impl Viewer<'_> {
                 .with("consent", consent)
                 .with("last_receipt", last.map(|last| words::hex(&last.request)))
                 .with("last_time", last.map(|last| last.time))
-                .with("entries", entries.len())
+                .with("entries", said)
                 .with("signature", signature.word()),
         );
         if let Some(card) = self.cards.last().filter(|_| consent.is_some()) {
             cards::show(output, card, now());
         }
         entries::tell(output, entries);
-        Ok(())
+        let receipts = shown.into_iter().flat_map(|shown| shown.receipts);
+        receipts
+            .into_iter()
+            .try_for_each(|receipt| self.receipt(&receipt))
     }
 
     pub fn answer(&mut self, answer: Answer, request: Option<String>) -> Viewed {
@@ -163,6 +185,18 @@ impl Viewer<'_> {
         if let Some(card) = &receipt.card {
             output.text(format_args!("  certifies   the card with digest {card}"));
         }
+        if let Some(recovery) = &receipt.recovery {
+            let ended = recovery
+                .ended
+                .map_or("it lasts: no new slot is given".into(), |ended| {
+                    format!("ended {}", words::time(ended))
+                });
+            output.text(format_args!(
+                "  recovery    since {} rows may be missing; begun {}, {ended}",
+                words::time(recovery.since),
+                words::time(recovery.started)
+            ));
+        }
         signature.text(output);
         output.event(
             &Line::new(Event::Receipt)
@@ -175,6 +209,16 @@ impl Viewer<'_> {
                 .with("licenses", receipt.entries.len())
                 .with("counts", serde_json::json!(counts))
                 .with("certified_card", receipt.card.map(|card| card.to_string()))
+                .with(
+                    "recovery",
+                    receipt.recovery.map(|recovery| {
+                        serde_json::json!({
+                            "started": recovery.started,
+                            "since": recovery.since,
+                            "ended": recovery.ended,
+                        })
+                    }),
+                )
                 .with("signature", signature.word()),
         );
         entries::tell(output, entries::of_receipt(&receipt));
