@@ -266,3 +266,95 @@ fn new_keys_can_wait_for_their_time() {
         .run(&["service", "recovered", "--dir", "nowhere"])
         .failed(1, &["nowhere"]);
 }
+
+/// A trip by file: what is asked, and what comes of the answers.
+fn by_file(place: &Place, trip: &str) -> (Lines, Lines, Lines) {
+    let [requests, answers] = ["requests", "answers"].map(|name| format!("{name} {trip}"));
+    let trust = place.thumbprint();
+    let ask = [
+        "--home",
+        "b",
+        "restore",
+        "more",
+        "--trust",
+        &trust,
+        "--request-out",
+        &requests,
+    ];
+    assert_eq!(place.json(&ask).exit, 0);
+    place.done(&["authorize", &requests, "-o", &answers]);
+    let asked = place.json(&["--home", "b", "show", &requests]);
+    let answered = place.json(&["--home", "b", "show", &answers]);
+    let came = place.json(&["--home", "b", "restore", "--answer", &answers]);
+    (asked, answered, came)
+}
+
+/// The kinds of the requests in a file.
+fn kinds(shown: &Lines) -> Vec<&str> {
+    assert_eq!(shown.exit, 0, "{:?}", shown.all);
+    shown
+        .of("request")
+        .into_iter()
+        .map(|line| text(line, "kind"))
+        .collect()
+}
+
+#[test]
+fn receipts_are_shown_by_file_too_and_show_tells_of_them() {
+    let place = Place::with_trust();
+    let service = place.serve();
+    let at = address(&service);
+    place.give(&["--title", "Charts", "--right", "Play", "--right", "Backup"]);
+    back_up(&place, "stick");
+    restored(&place, "b");
+    place.give(&["--title", "Maps", "--right", "Play", "--right", "Backup"]);
+    back_up(&place, "more");
+    drop(service);
+    let before = rows(&place);
+    assert_eq!(before.len(), 1);
+    crate::checking::edit(&place, "DELETE FROM licenses");
+    place.done(&[
+        "service",
+        "recovery",
+        "--dir",
+        "svc",
+        "--start",
+        "--since",
+        "2020-01-31",
+    ]);
+    let service = place.serve_at(&at);
+    // The first trip brings the news that rows are missing.
+    let (asked, answered, came) = by_file(&place, "1");
+    assert_eq!((kinds(&asked), came.exit), (vec!["restore"], 6), "{:?}", came.all);
+    let told = &answered.of("receipt")[0]["recovery"];
+    assert!(told["ended"].is_null() && told["since"].is_u64(), "{told}");
+    assert!(rows(&place).is_empty());
+    // The second shows what was kept.
+    let (asked, answered, _) = by_file(&place, "2");
+    assert_eq!(kinds(&asked), ["receipts", "restore"]);
+    let shows = asked.of("request")[0];
+    assert_eq!((&shows["entries"], &shows["more"]), (&1.into(), &false.into()));
+    assert_eq!((text(shows, "signature"), asked.of("receipt").len()), ("good", 1));
+    assert_eq!(text(asked.of("receipt")[0], "kind"), "restore");
+    assert_eq!(text(answered.of("receipt")[0], "kind"), "receipts");
+    assert!(rows(&place) == before, "the row is back, byte for byte");
+    let progress = place.json(&["service", "recovery", "--dir", "svc"]);
+    assert_eq!(progress.of("recovery")[0]["shown"], 1);
+    let shown = place.done(&["--home", "b", "show", "requests 2"]).stdout;
+    assert!(shown.contains("  shows       1 receipt\n"), "{shown}");
+    let shown = place.done(&["--home", "b", "show", "answers 2"]).stdout;
+    assert!(shown.contains("  recovery    since 2020-01-31"), "{shown}");
+    // Once is enough.
+    let (asked, _, _) = by_file(&place, "3");
+    assert_eq!(kinds(&asked), ["restore"]);
+    place.done(&["--yes", "service", "recovered", "--dir", "svc"]);
+    let (_, answered, came) = by_file(&place, "4");
+    assert_eq!(
+        (came.exit, &came.summary()["restored"]),
+        (0, &1.into()),
+        "{:?}",
+        came.all
+    );
+    assert!(answered.of("receipt")[0]["recovery"]["ended"].is_u64());
+    drop(service);
+}

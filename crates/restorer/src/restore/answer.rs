@@ -25,6 +25,7 @@ use crate::operation::Operation;
 use crate::regular::open_regular;
 use crate::release;
 use crate::report::RestoreReport;
+use crate::showing;
 
 /// Takes the answers of a file.
 pub(crate) fn run(operation: &Operation<'_>, path: &Path) -> Result<RestoreReport> {
@@ -68,6 +69,9 @@ fn take(operation: &Operation<'_>, store: &Store, parcel: &AnswerParcel, told: &
     }
     if &*request.claim().kind == kind::RELEASE {
         return released(operation, store, &entry, parcel, &card, told);
+    }
+    if &*request.claim().kind == kind::RECEIPTS {
+        return showing::answered(store, &entry, &parcel.answer, &card);
     }
     let body = request.claim().restore_body()?;
     let asked = asked(store, &body)?;

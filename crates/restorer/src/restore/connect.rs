@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::events::{IndividualizeStep, Status};
 use crate::operation::Operation;
 use crate::report::{ConsentNeeded, Counts};
+use crate::showing;
 
 /// How it stands with a service.
 #[derive(Debug, Clone)]
@@ -130,6 +131,7 @@ impl Services {
                 let request = self.certificate_request(operation, store, card)?;
                 outgoing.put(store, card, self.operation, kind::INDIVIDUALIZE, request)?;
             }
+            showing::put(self, store, card, &mut outgoing)?;
             outgoing.put_waiting(store, card, kind::RELEASE)?;
             let base = card.urls.first().map(|url| url.to_string()).unwrap_or_default();
             let link = Link::Up {

@@ -30,13 +30,13 @@ use crate::plan::{Basis, Plan, Planning, file_sha256};
 use crate::report::{ConsentNeeded, RestoreOptions, RestoreReport};
 
 use connect::Link;
-use outgoing::Outgoing;
 use survey::Telling;
 
 pub(crate) use answer::run as take_answers;
 pub(crate) use asking::{Asking, Silence, ask_plan};
 pub(crate) use connect::{Services, card_of, newest_card};
 pub(crate) use execute::take_back;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use problems::{is_not_individualized, problem};
 pub(crate) use resume::resume;
 pub(crate) use rows::{Chunks, Row};
