@@ -143,6 +143,9 @@ impl From<keyferry_service::Error> for Failed {
             keyferry_service::Error::Config { .. } => Self::usage(error.to_string()),
             keyferry_service::Error::Running { .. } => Self::new(Failure::Busy, error.to_string())
                 .hint("end that one first, or give this one a folder of its own with --dir"),
+            keyferry_service::Error::File { action, path, source } => {
+                Self::file(action, &path, &source).because("service")
+            }
             _ => Self::other(error.to_string()).because("service"),
         }
     }

@@ -7,6 +7,7 @@ mod commands;
 mod contact;
 mod context;
 mod demo;
+mod disk;
 mod document;
 mod document_id;
 mod event;

@@ -13,6 +13,7 @@ use keyferry_service::{
 
 use crate::args::ServeArgs;
 use crate::context::Context;
+use crate::disk;
 use crate::event::Event;
 use crate::failed::{Failed, Result, plain};
 use crate::files;
@@ -30,7 +31,14 @@ const METRICS_SEEN: &str = "the metrics can be read by whoever reaches that addr
 pub fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     match args.check_config {
         true => check::run(context, args),
-        false => serve(context, args),
+        // What fails on a full disk says "I/O error", or not even that.
+        false => serve(context, args).map_err(|failed| match disk::full(&args.dir) {
+            Some(full) if failed.reason == "service" => Failed {
+                message: format!("{}: {}", full.message, failed.message),
+                ..full
+            },
+            _ => failed,
+        }),
     }
 }
 

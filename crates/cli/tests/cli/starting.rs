@@ -294,3 +294,51 @@ fn a_database_is_looked_at_and_not_touched() {
     server.sql(name, "ALTER TABLE licenses DROP CONSTRAINT licenses_pkey");
     assert!(said(&look(), "ledger", "failed").contains("no unique index"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_named() {
+    use crate::elsewhere::{MOUNTS, is_permitted, unshared};
+    let place = Place::new();
+    fs::create_dir(place.path("disk")).expect("a folder");
+    // Nothing is free, so that not even the lock is written; and a little, so that it is the ledger that has no room.
+    for left in [0, 120] {
+        let fill = format!(
+            "cd '{}'; mount -t tmpfs -o size=1m tmpfs disk; head -c {} /dev/zero > disk/fill",
+            place.path("").display(),
+            (1024 - left) * 1024,
+        );
+        if !is_permitted("a full disk", &MOUNTS, &fill) {
+            return;
+        }
+        let serve = ["serve", "--dir", "disk/svc", "--listen", "127.0.0.1:0"];
+        let ran = unshared(&place, &MOUNTS, &fill, &serve);
+        ran.failed(1, &["the disk of disk/svc is full", "make room there"]);
+        assert_eq!(
+            ran.stderr.contains("service.running"),
+            left == 0,
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(
+            ran.stderr.contains("the ledger can't"),
+            left > 0,
+            "{}",
+            ran.stderr
+        );
+        let ran = unshared(
+            &place,
+            &MOUNTS,
+            &fill,
+            &[&serve[..], &["--check-config"]].concat(),
+        );
+        assert!(
+            ran.stdout
+                .contains("failed   folder       the disk of disk/svc is full"),
+            "{}",
+            ran.stdout
+        );
+        assert_eq!(ran.exit, 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains("1 failure"), "{}", ran.stderr);
+    }
+}

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::args::ServeArgs;
 use crate::context::{Context, now};
+use crate::disk;
 use crate::event::Event;
 use crate::failed::{Failed, Result};
 use crate::files;
@@ -98,6 +99,9 @@ impl Checks<'_> {
                 .map_err(|e| Failed::file("write in", dir, &e)),
         };
         self.take("folder", found);
+        if let Some(full) = disk::full(dir) {
+            self.failed("folder", full);
+        }
         if others_may(dir, 0o022) {
             self.warning(
                 "folder",
