@@ -55,7 +55,8 @@ fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
                 folders.push(path);
                 found.insert(name, Vec::new());
             } else {
-                found.insert(name, fs::read(path).expect("a file"));
+                // On Windows nobody else may read what a service has locked.
+                found.insert(name, fs::read(path).unwrap_or_default());
             }
         }
     }
