@@ -1,7 +1,7 @@
 //! A service that was restored from a backup, and the receipts that computers show it: its own signed word on the rows
 //! that it lost (docs/protocol.md section 5.8).
 
-use keyferry_license::{Card, Verified, decode_exact};
+use keyferry_license::{Card, Digest, Verified, decode_exact};
 use minicbor::{Decode, Encode};
 
 use crate::answer::Problem;
@@ -153,6 +153,31 @@ impl Default for Remaking {
     }
 }
 
+impl Receipt {
+    /// The row that this entry, one of the receipt's, says was written, with the time of the receipt; and the hash that it
+    /// names. The row has that hash if it was written at that time. `None` of an entry that wrote nothing.
+    pub fn row_of(&self, entry: &Entry) -> Option<(Row, Digest)> {
+        let change = match entry.verdict {
+            Verdict::Restored => Change::Take,
+            Verdict::Released => Change::Release,
+            _ => return None,
+        };
+        let row = Row {
+            issuer: entry.issuer,
+            license: entry.license,
+            seq: entry.seq?,
+            computer: self.computer,
+            change,
+            slot: entry.slot?,
+            lease: 0,
+            request: self.request,
+            time: self.time,
+            previous: entry.previous?,
+        };
+        Some((row, entry.row?))
+    }
+}
+
 impl Remaking {
     /// Tries at most so many hashes.
     pub fn within(hashes: u64) -> Self {
@@ -165,31 +190,12 @@ impl Remaking {
 
     /// The row of this entry, which is one of the receipt's.
     pub fn row(&mut self, receipt: &Receipt, entry: &Entry) -> Remade {
-        let change = match entry.verdict {
-            Verdict::Restored => Change::Take,
-            Verdict::Released => Change::Release,
-            _ => return Remade::None,
-        };
-        let (Some(seq), Some(slot), Some(previous), Some(hash)) =
-            (entry.seq, entry.slot, entry.previous, entry.row)
-        else {
+        let Some((mut row, hash)) = receipt.row_of(entry) else {
             return Remade::None;
         };
         if self.request != receipt.request {
             (self.request, self.times) = (receipt.request, Vec::new());
         }
-        let mut row = Row {
-            issuer: entry.issuer,
-            license: entry.license,
-            seq,
-            computer: receipt.computer,
-            change,
-            slot,
-            lease: 0,
-            request: receipt.request,
-            time: receipt.time,
-            previous,
-        };
         let earliest = receipt.time.saturating_sub(ROW_TIME_SEARCH);
         let known = std::mem::take(&mut self.times);
         let mut fits = |time: &u64| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyferry_license::{Digest, LicenseId, Thumbprint};
-use keyferry_protocol::{Change, Entry, Receipt, Row, Verdict};
+use keyferry_protocol::{Entry, Receipt};
 use keyferry_store::Store;
 
 use crate::error::Result;
@@ -81,29 +81,9 @@ pub fn receipts(store: &Store, mut each: impl FnMut(KeptReceipt) -> Result<()>) 
 /// A row that this request wrote, made again. One of an earlier request, or of the same that was sent twice, is known by
 /// its hash alone.
 fn is_made_again(receipt: &Receipt, entry: &Entry) -> bool {
-    let change = match entry.verdict {
-        Verdict::Restored => Change::Take,
-        Verdict::Released => Change::Release,
-        _ => return false,
-    };
-    let (Some(seq), Some(slot), Some(previous), Some(hash)) =
-        (entry.seq, entry.slot, entry.previous, entry.row)
-    else {
-        return false;
-    };
-    let row = Row {
-        issuer: entry.issuer,
-        license: entry.license,
-        seq,
-        computer: receipt.computer,
-        change,
-        slot,
-        lease: 0,
-        request: receipt.request,
-        time: receipt.time,
-        previous,
-    };
-    row.hash() == hash
+    receipt
+        .row_of(entry)
+        .is_some_and(|(row, hash)| row.hash() == hash)
 }
 
 /// Compares with what an earlier receipt said of the same license.
