@@ -24,7 +24,7 @@ pub use service::{
 };
 pub use travel::{
     AuthorizeArgs, BackupArgs, ContactArgs, EncryptArgs, ListArgs, OnlyArgs, PlanArgs, RepairArgs,
-    RestoreArgs, UnlockArgs, VerifyArgs, WAIT,
+    RestoreArgs, SealArgs, UnlockArgs, VerifyArgs, WAIT,
 };
 
 /// Move device-bound licenses to a new computer, without letting them multiply.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use keyferry::{Encrypted, Encryption, Failure, Identity, Passphrase, Recipient, Unlock, Unlocker};
 use zeroize::Zeroizing;
 
-use crate::args::{EncryptArgs, UnlockArgs};
+use crate::args::{EncryptArgs, SealArgs, UnlockArgs};
 use crate::context::Context;
 use crate::failed::{Failed, Result, plain};
 
@@ -25,6 +25,11 @@ pub fn encryption(context: &Context, args: &EncryptArgs) -> Result<Option<Encryp
     if args.unencrypted {
         return Ok(Some(Encryption::None));
     }
+    seal(context, &args.seal)
+}
+
+/// The same of what is never left unencrypted.
+pub fn seal(context: &Context, args: &SealArgs) -> Result<Option<Encryption>> {
     if !args.recipient.is_empty() || !args.recipients_file.is_empty() {
         let mut recipients = Vec::new();
         for text in &args.recipient {
@@ -223,6 +228,7 @@ pub fn typed(args: &EncryptArgs) -> String {
     let mut words = Vec::new();
     let path = |path: &Path| crate::words::quoted(&path.display().to_string());
     words.extend(args.unencrypted.then(|| "--unencrypted".to_owned()));
+    let args = &args.seal;
     words.extend(
         args.passphrase_file
             .iter()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{EncryptArgs, LedgerArgs, UnlockArgs};
+use super::{LedgerArgs, SealArgs, UnlockArgs};
 use crate::rights;
 
 /// The commands of `service`.
@@ -64,36 +64,6 @@ pub struct ServiceBackupArgs {
     pub keys_only: bool,
     #[command(flatten)]
     pub seal: SealArgs,
-}
-
-/// How it is encrypted; never not at all. On a terminal a passphrase is asked for when none of these is given.
-#[derive(Debug, Args)]
-pub struct SealArgs {
-    /// Encrypt with the passphrase in the first line of this file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["passphrase_command", "recipient", "recipients_file"])]
-    pub passphrase_file: Option<PathBuf>,
-    /// Encrypt with the passphrase in the first line that this shell command prints
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["recipient", "recipients_file"])]
-    pub passphrase_command: Option<String>,
-    /// Encrypt to this age recipient (age1…); may be given several times
-    #[arg(short, long, value_name = "RECIPIENT")]
-    pub recipient: Vec<String>,
-    /// Encrypt to the age recipients in this file, one a line; may be given several times
-    #[arg(short = 'R', long, value_name = "FILE")]
-    pub recipients_file: Vec<PathBuf>,
-}
-
-impl SealArgs {
-    /// The same as the arguments of `backup`.
-    pub fn encrypt(&self) -> EncryptArgs {
-        EncryptArgs {
-            passphrase_file: self.passphrase_file.clone(),
-            passphrase_command: self.passphrase_command.clone(),
-            recipient: self.recipient.clone(),
-            recipients_file: self.recipients_file.clone(),
-            unencrypted: false,
-        }
-    }
 }
 
 /// Arguments of `service restore`.

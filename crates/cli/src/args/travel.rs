@@ -57,6 +57,16 @@ pub struct OnlyArgs {
 #[derive(Debug, Args)]
 #[group(id = "encryption", multiple = true)]
 pub struct EncryptArgs {
+    #[command(flatten)]
+    pub seal: SealArgs,
+    /// Do not encrypt: whoever finds the backup can restore it, up to the limit of computers
+    #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_command", "recipient", "recipients_file"])]
+    pub unencrypted: bool,
+}
+
+/// What something is encrypted with. On a terminal a passphrase is asked for when none of these is given.
+#[derive(Debug, Args)]
+pub struct SealArgs {
     /// Encrypt with the passphrase in the first line of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["passphrase_command", "recipient", "recipients_file"])]
     pub passphrase_file: Option<PathBuf>,
@@ -69,9 +79,6 @@ pub struct EncryptArgs {
     /// Encrypt to the age recipients in this file, one a line; may be given several times
     #[arg(short = 'R', long, value_name = "FILE")]
     pub recipients_file: Vec<PathBuf>,
-    /// Do not encrypt: whoever finds the backup can restore it, up to the limit of computers
-    #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_command", "recipient", "recipients_file"])]
-    pub unencrypted: bool,
 }
 
 /// What opens an encrypted backup. On a terminal a passphrase is asked for when it is needed.

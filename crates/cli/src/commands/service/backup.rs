@@ -12,7 +12,7 @@ use crate::words;
 
 /// Writes the file; it is whole or absent.
 pub fn run(context: &Context, args: &ServiceBackupArgs) -> Result<()> {
-    let encryption = passphrase::encryption(context, &args.seal.encrypt())?.ok_or_else(|| {
+    let encryption = passphrase::seal(context, &args.seal)?.ok_or_else(|| {
         Failed::usage("nothing says how the backup is to be encrypted, and nobody can be asked")
             .hint("one of --passphrase-file, --passphrase-command, -r or -R is missing")
             .hint(
