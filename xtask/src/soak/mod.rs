@@ -6,6 +6,7 @@ mod fuzz;
 mod kill;
 mod ledger;
 mod sanitizers;
+mod span;
 mod survive;
 mod syscalls;
 
@@ -16,8 +17,8 @@ use anyhow::{Result, bail};
 pub enum Mode {
     Flip(flip::Options),
     Fuzz(fuzz::Options),
-    Kill(kill::Options),
-    Ledger(ledger::Options),
+    Kill(span::Span),
+    Ledger(span::Span),
     Sanitizers,
     Survive,
     Syscalls,
@@ -27,8 +28,8 @@ pub fn parse(words: &[&str]) -> Result<Mode> {
     match words {
         ["flip", options @ ..] => Ok(Mode::Flip(flip::Options::parse(options)?)),
         ["fuzz", options @ ..] => Ok(Mode::Fuzz(fuzz::Options::parse(options)?)),
-        ["kill", options @ ..] => Ok(Mode::Kill(kill::Options::parse(options)?)),
-        ["ledger", options @ ..] => Ok(Mode::Ledger(ledger::Options::parse(options)?)),
+        ["kill", options @ ..] => Ok(Mode::Kill(kill::options(options)?)),
+        ["ledger", options @ ..] => Ok(Mode::Ledger(ledger::options(options)?)),
         ["sanitizers"] => Ok(Mode::Sanitizers),
         ["survive"] => Ok(Mode::Survive),
         ["syscalls"] => Ok(Mode::Syscalls),
