@@ -46,7 +46,7 @@ fn sqlite_on_a_full_disk() {
         std::fs::create_dir(&service).expect("a folder");
         symlink(service, service_dir(folder.path(), 0)).expect("a link");
         let crowd = Crowd::new(folder.path(), 3, &Wanted::many(LICENSES, None));
-        fills_up(medium, &crowd, &Fleet::start(&crowd, 1, None));
+        fills_up(medium, &crowd, &Fleet::start(&crowd, 1, None), || {}, || {});
     });
 }
 
@@ -58,7 +58,7 @@ fn postgresql_on_a_full_disk() {
         "full::postgresql_on_a_full_disk",
         |medium| {
             let Some(server) = Postgres::start() else { return };
-            // Its log is elsewhere: a server whose log can't be written stops, and an operator has to start it.
+            // Its log is elsewhere: a server whose log can't be written stops.
             let place = medium.folder.join("tables");
             std::fs::create_dir(&place).expect("a folder");
             server.own(&place);
@@ -70,12 +70,50 @@ fn postgresql_on_a_full_disk() {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let crowd = Crowd::new(folder.path(), 3, &Wanted::many(LICENSES, None));
             let url = server.url("ledger");
-            fills_up(medium, &crowd, &Fleet::start(&crowd, 1, Some(&url)));
+            fills_up(medium, &crowd, &Fleet::start(&crowd, 1, Some(&url)), || {}, || {});
         },
     );
 }
 
-fn fills_up(medium: &Mounted, crowd: &Crowd, fleet: &Fleet) {
+#[test]
+fn postgresql_whose_log_is_full() {
+    on(
+        Kind::Tmpfs,
+        160 << 20,
+        "full::postgresql_whose_log_is_full",
+        |medium| {
+            let place = medium.folder.join("server");
+            std::fs::create_dir(&place).expect("a folder");
+            let Some(server) = Postgres::start_in(&place, "max_wal_size = 32MB") else {
+                return;
+            };
+            let url = server.create_database();
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let crowd = Crowd::new(folder.path(), 3, &Wanted::many(LICENSES, None));
+            let fleet = Fleet::start(&crowd, 1, Some(&url));
+            // Its log needs the next file, and there is no room for one: it stops, and doesn't start.
+            let full = || {
+                for _ in 0..8 {
+                    let _ = server.try_sql("postgres", "select pg_switch_wal()");
+                    let _ = server.try_sql("postgres", "create table more (number integer)");
+                }
+                assert!(
+                    server.log().contains("No space left on device"),
+                    "{}",
+                    server.log()
+                );
+            };
+            let roomy = || {
+                server.stop();
+                server.start_again();
+            };
+            fills_up(medium, &crowd, &fleet, full, roomy);
+        },
+    );
+}
+
+/// `full` and `roomy`: what becomes of the database when the disk is, and what its operator does then.
+fn fills_up(medium: &Mounted, crowd: &Crowd, fleet: &Fleet, full: impl FnOnce(), roomy: impl FnOnce()) {
     let [first, second, third] = &crowd.computers[..] else {
         panic!("three computers")
     };
@@ -91,6 +129,7 @@ fn fills_up(medium: &Mounted, crowd: &Crowd, fleet: &Fleet) {
         );
     }
     medium.fill_up_to(0);
+    full();
     for _ in 0..3 {
         let told = way();
         let ended = second.restore(crowd.all(), told.clone());
@@ -107,6 +146,7 @@ fn fills_up(medium: &Mounted, crowd: &Crowd, fleet: &Fleet) {
         assert!(!problems.is_empty() && problems.iter().all(later), "{problems:?}");
     }
     medium.make_room();
+    roomy();
     // Before anybody asks for anything once more.
     verdict::is_content(crowd, &*fleet.ledger());
     for computer in [second, third] {
