@@ -251,6 +251,9 @@ fn failed(context: &Context, args: &RestoreArgs, report: &RestoreReport, failure
     let mut failed = Failed::new(failure, message);
     if failure == Failure::ServiceNotTrusted {
         failed = failed.hint("nothing was sent to it, and nothing was taken");
+    } else if failure == Failure::ServiceBusy && report.why.is_some() {
+        failed = failed
+            .hint("try again later, or let it wait longer with --wait SECONDS; no place is used up twice");
     } else if failed.exit == Failure::ServiceUnavailable.exit_code() {
         failed = failed.hint("try again when the service can be reached; no place is used up twice");
     }

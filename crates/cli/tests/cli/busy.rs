@@ -99,7 +99,9 @@ fn a_restore_waits_and_says_so() {
     front.is_busy(1);
     let ended = place.json(&[&restore[..], &["--wait", "0"]].concat());
     assert_eq!((ended.exit, ended.of("waiting").len()), (6, 0), "{:?}", ended.all);
-    assert_eq!(text(ended.of("error")[0], "reason"), "service-busy");
+    let error = ended.of("error")[0];
+    assert_eq!(text(error, "reason"), "service-busy");
+    assert!(text(error, "hint").contains("--wait SECONDS"), "{error}");
     assert_eq!(place.json(&["--home", "b", "list"]).summary()["licenses"], 0);
     front.is_busy(1);
     let ended = place.json(&restore);
