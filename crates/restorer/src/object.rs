@@ -39,7 +39,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Reaches services.
     pub transport: Arc<dyn Transport>,
-    /// How often they are called when nobody answers.
+    /// How often they are called when nobody answers, and how long a busy one is waited for.
     pub patience: Patience,
 }
 
