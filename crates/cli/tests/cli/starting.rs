@@ -266,6 +266,17 @@ fn a_certificate_says_until_when() {
         "{:?}",
         lines.all
     );
+    #[cfg(unix)]
+    for (mode, warnings) in [(0o640, 0), (0o644, 1)] {
+        use std::os::unix::fs::PermissionsExt;
+        let key = place.path("service-key.pem");
+        fs::set_permissions(key, PermissionsExt::from_mode(mode)).expect("set");
+        assert_eq!(
+            with("service-key.pem").summary()["warnings"],
+            warnings,
+            "{mode:o}"
+        );
+    }
     fs::copy(place.path("service-key.pem"), place.path("other.pem")).expect("copied");
     certify(&place, &Leaf { until: 2021, ..GOOD });
     let lines = with("service-key.pem");

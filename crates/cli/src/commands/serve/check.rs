@@ -245,6 +245,14 @@ impl Checks<'_> {
             }
         });
         self.take("certificate", found);
+        // A group that may read it is how many programs share one.
+        if let Some(key) = args.tls_key.as_deref().filter(|key| others_may(key, 0o007)) {
+            self.warning(
+                "certificate",
+                format_args!("everybody may read or write {}", words::path(key)),
+                "whoever has the key can pass for this address: chmod o-rwx",
+            );
+        }
     }
 
     fn running(&mut self, dir: &Path) {
