@@ -45,6 +45,13 @@ pub fn service(rows: u64) -> Result<bool> {
     .run()
 }
 
+/// Restores beside so many hostile connections (`crates/cli/tests/flood`), one trial after the other.
+pub fn load(connections: u64) -> Result<bool> {
+    Line::new("cargo test --release -p keyferry-cli --test flood -- --nocapture --test-threads 1")
+        .env("KEYFERRY_FLOOD_CONNECTIONS", connections.to_string())
+        .run()
+}
+
 /// One demo, by its own account.
 struct Trip {
     licenses: u64,

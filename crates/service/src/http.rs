@@ -37,6 +37,9 @@ pub use tls::Tls;
 const GRACE: Duration = Duration::from_secs(30);
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
+/// Bytes of a connection's answers that the system keeps beside those that are on their way.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 * 1024;
 /// Whoever doesn't take their answers is looked for so often.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Paces of those who don't ask any more are forgotten after so many sweeps.
@@ -144,6 +147,11 @@ fn listen(listener: TcpListener) -> Result<tokio::net::TcpListener> {
     // Many at once must not fill the system's queue: whoever isn't in it tries again a second later.
     SockRef::from(&listener)
         .listen(BACKLOG)
+        .map_err(network("listen"))?;
+    // Connections have it from their listener. Without it answers that nobody takes fill megabytes of the system's memory.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    SockRef::from(&listener)
+        .set_tcp_notsent_lowat(UNSENT)
         .map_err(network("listen"))?;
     tokio::net::TcpListener::from_std(listener).map_err(network("listen"))
 }

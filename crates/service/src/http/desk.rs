@@ -58,8 +58,8 @@ impl Desk {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             service,
-            small: Lane::new(SMALL_ROOM, cores),
             // While one batch waits for the ledger, another is verified or sealed.
+            small: Lane::new(SMALL_ROOM, 2 * cores),
             large: Lane::new(LARGE_ROOM, 2 * cores),
         }
     }
@@ -140,4 +140,66 @@ impl Desk {
 /// How long a body is, as its header announces it.
 fn claimed(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::RwLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::policy::Policy;
+    use crate::service::ServiceConfig;
+
+    async fn read(desk: &Desk, bytes: u64) -> Taken {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, bytes.into());
+        let body = Body::from(vec![0; bytes as usize]);
+        desk.read(&headers, body, 1 << 20).await.ok().unwrap()
+    }
+
+    #[test]
+    fn whoever_asks_for_little_does_not_wait_for_those_who_ask_for_much() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = Service::open(ServiceConfig {
+            dir: folder.path().join("svc"),
+            name: "Northwind Licenses".into(),
+            url: "http://127.0.0.1:1".into(),
+            issuers: Vec::new(),
+            policy: Policy::default(),
+        });
+        let desk = Desk::new(Arc::new(service.unwrap()));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let (shut, begun) = (Arc::new(RwLock::new(())), Arc::new(AtomicUsize::new(0)));
+        let closed = shut.write().unwrap();
+        runtime.unwrap().block_on(async {
+            let cores = std::thread::available_parallelism().map_or(2, usize::from);
+            let mut large = tokio::task::JoinSet::new();
+            for _ in 0..5 * cores {
+                let (desk, shut, begun) = (desk.clone(), Arc::clone(&shut), Arc::clone(&begun));
+                large.spawn(async move {
+                    let taken = read(&desk, SMALL + 1).await;
+                    let work = move |_: &Service, _: Held| {
+                        begun.fetch_add(1, Ordering::Relaxed);
+                        drop(shut.read());
+                    };
+                    desk.judge(taken, work).await
+                });
+            }
+            while begun.load(Ordering::Relaxed) < 2 * cores {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let taken = read(&desk, SMALL).await;
+            assert_eq!(
+                desk.judge(taken, |_, held| held.bytes.len()).await,
+                Ok(SMALL as usize)
+            );
+            assert_eq!(begun.load(Ordering::Relaxed), 2 * cores);
+            drop(closed);
+            while let Some(done) = large.join_next().await {
+                assert_eq!(done.unwrap(), Ok(()));
+            }
+        });
+        assert!(begun.load(Ordering::Relaxed) > 0);
+    }
 }

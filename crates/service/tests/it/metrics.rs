@@ -20,7 +20,7 @@ pub fn get(address: SocketAddr, path: &str) -> Response {
     read(&mut stream)
 }
 
-fn start(world: World) -> (Server, SocketAddr) {
+pub fn start(world: World) -> (Server, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::run(world.service, |front| front.metrics = Some(listener));
