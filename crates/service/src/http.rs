@@ -1,7 +1,7 @@
 //! HTTP in front of the service (docs/protocol.md section 7): the only place that is async. Bodies, headers,
 //! connections and the time that any of them may take are bounded; the work itself runs on blocking threads.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::{Limits, Neighborhood};
+use crate::metrics::{Metrics, Rejected};
+use crate::pace::Pace;
 use crate::service::Service;
 
 mod body;
@@ -30,7 +32,7 @@ mod upload;
 use connection::{NO_PLACE, welcome};
 use desk::Desk;
 use gate::Gate;
-use place::House;
+use place::{House, Seat};
 pub use tls::Tls;
 
 /// What runs when the server is told to stop may take this long.
@@ -44,6 +46,8 @@ const UNSENT: u32 = 128 * 1024;
 const SWEEP: Duration = Duration::from_secs(1);
 /// Paces of those who don't ask any more are forgotten after so many sweeps.
 const FORGET: u32 = 60;
+/// So many times as many connections of one address may begin as it may send requests.
+const ARRIVALS: u32 = 4;
 /// How long newcomers wait for those who are on their way out.
 const LEAVE: Duration = Duration::from_millis(1);
 /// Connections of those who read the metrics.
@@ -181,6 +185,10 @@ fn metrics_router(desk: Desk) -> Router {
 
 /// A listener's places and the way in.
 struct Door {
+    limits: Limits,
+    /// How fast newcomers of one address may come: a handshake is work before anything is asked.
+    arrivals: Pace<Neighborhood>,
+    metrics: Arc<Metrics>,
     house: Arc<House>,
     gate: Arc<Gate>,
     service: Arc<Service>,
@@ -190,10 +198,22 @@ impl Door {
     fn new(router: Router, limits: Limits, service: &Arc<Service>) -> Self {
         let metrics = service.metrics();
         Self {
+            arrivals: Pace::new(limits.address_requests.saturating_mul(ARRIVALS), 10),
+            metrics: Arc::clone(metrics),
+            limits: limits.clone(),
             house: Arc::new(House::new(limits.clone(), Arc::clone(metrics))),
             gate: Arc::new(Gate::new(router, limits, Arc::clone(metrics))),
             service: Arc::clone(service),
         }
+    }
+
+    /// A place for somebody new, unless too many come from there.
+    fn admit(&self, address: IpAddr) -> Option<Seat> {
+        if !self.limits.spares(address) && self.arrivals.take(&address.into(), 1).is_err() {
+            self.metrics.rejected(Rejected::AddressConnections);
+            return None;
+        }
+        self.house.admit(address)
     }
 
     async fn accept(
@@ -213,12 +233,13 @@ impl Door {
                     self.house.sweep();
                     if sweeps % FORGET == 0 {
                         self.gate.forget();
+                        self.arrivals.forget();
                         self.service.tidy();
                     }
                 }
                 () = tokio::time::sleep(LEAVE), if self.house.crowded() => {}
                 accepted = listener.accept(), if !self.house.crowded() => match accepted {
-                    Ok((stream, peer)) => match self.house.admit(peer.ip()) {
+                    Ok((stream, peer)) => match self.admit(peer.ip()) {
                         Some(seat) => {
                             let (tls, gate, stop) = (tls.clone(), Arc::clone(&self.gate), stop.clone());
                             connections.spawn(welcome(stream, peer.ip(), tls, gate, stop, seat));

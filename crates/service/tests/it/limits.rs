@@ -62,6 +62,25 @@ fn an_address_that_asks_too_much_is_told_when_to_come_back() {
 }
 
 #[test]
+fn an_address_that_connects_over_and_over_is_sent_away() {
+    let limits = Limits {
+        address_requests: 1,
+        ..strict()
+    };
+    let server = Server::start_limited(World::new().service, limits);
+    let mut came: Vec<TcpStream> = Vec::new();
+    for _ in 0..60 {
+        came.push(TcpStream::connect(server.address).unwrap());
+    }
+    // Forty at once, and four a second.
+    assert!(read_until_cut(came.last_mut().unwrap()).starts_with(b"HTTP/1.1 503 "));
+    came[0]
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    assert_eq!(read(&mut came[0]).status, 200, "who has a place keeps it");
+}
+
+#[test]
 fn this_computer_itself_is_not_limited_by_address() {
     let limits = Limits {
         address_requests: 1,
