@@ -20,7 +20,7 @@ usage: cargo xtask <chore>
   bench [LICENSES]            measure the budgets with up to so many licenses (default 1000000)
   bench --peers [LICENSES]    back up and restore the same licenses with other programs too (default 100000)
   bench --service [ROWS]      measure the service alone, on SQLite and PostgreSQL, up to so many rows (default 5000000)
-  bench --load [CONNECTIONS]   how long a restore waits alone, and beside so many hostile connections (default 11000)
+  bench --load [CONNECTIONS]  how long a restore waits alone, and beside so many hostile connections (default 11000)
   library --prefix DIR [--destdir DIR] [--built FILE]
                               install the shared library, its header and its entry for pkg-config (Linux)
   soak flip                   alter every byte of a backup, and verify and restore it; --every, --licenses, --bytes, --minutes
