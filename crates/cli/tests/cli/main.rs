@@ -3,12 +3,14 @@
 mod busy;
 mod by_file;
 mod checking;
+#[cfg(unix)]
 mod databases;
 mod describing;
 mod documents;
 #[cfg(target_os = "linux")]
 mod elsewhere;
 mod encrypting;
+#[cfg(target_os = "linux")]
 mod fitting;
 mod flipped;
 #[cfg(unix)]
@@ -23,6 +25,7 @@ mod listing;
 mod logging;
 mod manual;
 mod place;
+#[cfg(target_os = "linux")]
 mod plugged;
 mod recovering;
 mod rehearsing;

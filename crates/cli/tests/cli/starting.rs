@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 
-use keyferry_testkit::Postgres;
-
 use crate::https::{GOOD, Leaf, certify};
 use crate::place::{Lines, Place, text};
 
@@ -286,9 +284,12 @@ fn a_certificate_says_until_when() {
     assert!(said(&lines, "certificate", "failed").contains("not the key of the certificate"));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_database_is_looked_at_and_not_touched() {
-    let Some(server) = Postgres::shared() else { return };
+    let Some(server) = keyferry_testkit::Postgres::shared() else {
+        return;
+    };
     let url = server.create_database();
     let name = url.rsplit('/').next().expect("its name");
     let place = Place::with_issuer();
