@@ -1,5 +1,6 @@
 //! Whose turn it is to be judged: fair among addresses, by what they ask for. Whoever asks little, or hasn't asked for
-//! long, doesn't stand behind everything that others wait for (weighted fair queueing, by virtual finishing times).
+//! long, doesn't stand behind everything that others wait for, and whoever waits gets its turn, however many newcomers there
+//! are (self-clocked fair queueing: Golestani, INFOCOM 1994).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ pub(super) struct Turns(Mutex<Queue>);
 struct Queue {
     free: usize,
     all: usize,
-    /// Where the one that began last stood: newcomers stand here.
+    /// Where the one that began last ends: newcomers stand here. It never goes back, so whoever waits is reached.
     now: u64,
     next: u64,
     /// Where each stands after everything that it has asked for.
@@ -28,10 +29,7 @@ struct Queue {
     waiting: BTreeMap<(u64, u64), Waiting>,
 }
 
-struct Waiting {
-    start: u64,
-    granted: oneshot::Sender<Turn>,
-}
+type Waiting = oneshot::Sender<Turn>;
 
 /// A turn; dropped, it is the next one's.
 pub(super) struct Turn(Option<Arc<Turns>>);
@@ -81,22 +79,22 @@ impl Turns {
         queue.ends.insert(who, end);
         if queue.free > 0 {
             queue.free -= 1;
-            queue.now = queue.now.max(start);
+            queue.now = queue.now.max(end);
             return Ok(Turn(Some(Arc::clone(self))));
         }
         let (granted, waits) = oneshot::channel();
         let key = (end, queue.next);
         queue.next += 1;
-        queue.waiting.insert(key, Waiting { start, granted });
+        queue.waiting.insert(key, granted);
         let turns = Arc::clone(self);
         Err((waits, Place { turns, key }))
     }
 
     fn next(self: Arc<Self>) {
         let mut queue = self.lock();
-        while let Some((_, waiting)) = queue.waiting.pop_first() {
-            queue.now = queue.now.max(waiting.start);
-            match waiting.granted.send(Turn(Some(Arc::clone(&self)))) {
+        while let Some(((end, _), granted)) = queue.waiting.pop_first() {
+            queue.now = queue.now.max(end);
+            match granted.send(Turn(Some(Arc::clone(&self)))) {
                 Ok(()) => return,
                 // It has just stopped waiting; dropping the turn would come back here.
                 Err(mut turn) => turn.0 = None,
@@ -172,8 +170,8 @@ mod tests {
         let wanted = [
             "modest, first",
             "modest, second",
-            "another, large",
             "greedy, second",
+            "another, large",
             "greedy, third",
         ];
         assert_eq!(order(first, waiting), wanted);
@@ -182,6 +180,30 @@ mod tests {
             turns.lock().ends.is_empty(),
             "nobody is remembered when nobody asks"
         );
+    }
+
+    #[test]
+    fn newcomers_without_end_keep_nobody_waiting_and_are_not_all_remembered() {
+        let turns = Turns::new(1);
+        let mut newcomers = (0_u32..).map(|number| who(&std::net::Ipv4Addr::from(number).to_string()));
+        let mut turn = turns.ask(newcomers.next().unwrap(), 0).ok();
+        let (mut large, _place) = turns.ask(who("255.0.0.1"), 1 << 20).err().unwrap();
+        let mut before = None;
+        for number in 0..2 * REMEMBERED {
+            let (mut waits, _place) = turns.ask(newcomers.next().unwrap(), 5_000).err().unwrap();
+            drop(turn.take());
+            if let Ok(granted) = large.try_recv() {
+                before = Some(number);
+                drop(granted);
+            }
+            turn = waits.try_recv().ok();
+            assert!(turn.is_some(), "{number}");
+        }
+        assert!(
+            before.is_some_and(|number| number < 1000),
+            "{before:?} were served before it"
+        );
+        assert!(turns.lock().ends.len() <= REMEMBERED);
     }
 
     #[test]
