@@ -146,10 +146,17 @@ impl From<keyferry_service::Error> for Failed {
             keyferry_service::Error::File { action, path, source } => {
                 Self::file(action, &path, &source).because("service")
             }
+            keyferry_service::Error::KeysGone { .. } => {
+                Self::other(error.to_string()).because("service").hint(KEYS_GONE)
+            }
             _ => Self::other(error.to_string()).because("service"),
         }
     }
 }
+
+/// What helps where a service's keys are gone.
+const KEYS_GONE: &str = "new keys would make another service, which opens no backup of this one: bring service.key back, or restore \
+    the service's backup with keyferry service restore; a new service takes another folder";
 
 impl From<keyferry_license::Error> for Failed {
     fn from(error: keyferry_license::Error) -> Self {

@@ -28,6 +28,12 @@ pub enum Error {
         /// Which one, as far as it says: its process and its address.
         by: String,
     },
+    /// A folder has a card, and the keys that it names are gone. New ones would make another service.
+    #[error("there is a card in {}, and no service.key with its keys", dir.display())]
+    KeysGone {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A card or a key that is not acceptable.
     #[error(transparent)]
     Document(#[from] keyferry_license::Error),

@@ -104,10 +104,15 @@ impl ServiceKeys {
         })
     }
 
-    /// The keys of this folder; made at the first start.
+    /// The keys of this folder; made at the first start, when there is no card either.
     pub fn open(dir: &Path, now: u64) -> Result<Self> {
         if let Some(keys) = Self::read(dir)? {
             return Ok(keys);
+        }
+        if dir.join(CARD_FILE).exists() {
+            // Another process may just have made both.
+            let gone = || Error::KeysGone { dir: dir.to_owned() };
+            return Self::read(dir)?.ok_or_else(gone);
         }
         let keys = Self::generate(now)?;
         let path = dir.join(KEY_FILE);

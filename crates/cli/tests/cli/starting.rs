@@ -174,7 +174,21 @@ fn what_is_not_this_services_is_told() {
     let place = Place::with_issuer();
     let here = ["--listen", "127.0.0.1:0"];
     fs::rename(place.path("svc/service.key"), place.path("key")).expect("renamed");
-    assert!(said(&check(&place, &here), "key", "warning").contains("a card in svc, and no key"));
+    let lines = check(&place, &here);
+    assert!(said(&lines, "key", "failed").contains("there is a card in svc, and no service.key"));
+    // What is checked is what a start says.
+    let started = place.run(&["serve", "--dir", "svc", "--listen", "127.0.0.1:0"]);
+    started.failed(
+        1,
+        &[
+            "keyferry: error: there is a card in svc, and no service.key with its keys",
+            "bring service.key back",
+        ],
+    );
+    assert!(
+        !place.path("svc/service.key").exists(),
+        "no other service was made"
+    );
     fs::write(place.path("svc/service.key"), "no key").expect("written");
     assert_eq!(failures(&check(&place, &here)), ["key"]);
     let other = Place::with_issuer();

@@ -116,3 +116,14 @@ fn what_can_not_be_is_refused_and_changes_nothing() {
     assert!(error.contains("start the service once"), "{error}");
     assert_eq!(std::fs::read_dir(nothing.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn keys_that_are_gone_are_not_made_anew_beside_their_card() {
+    let (dir, ..) = folder();
+    std::fs::remove_file(dir.path().join(KEY_FILE)).unwrap();
+    let opened = ServiceKeys::open(dir.path(), T);
+    assert!(matches!(opened, Err(Error::KeysGone { .. })));
+    assert!(!dir.path().join(KEY_FILE).exists());
+    std::fs::remove_file(dir.path().join(CARD_FILE)).unwrap();
+    assert!(ServiceKeys::open(dir.path(), T).is_ok());
+}

@@ -114,6 +114,10 @@ impl Checks<'_> {
     fn keys(&mut self, dir: &Path) {
         let path = dir.join(KEY_FILE);
         let found = match ServiceKeys::read(dir) {
+            Ok(None) if dir.join(CARD_FILE).exists() => {
+                let gone = keyferry_service::Error::KeysGone { dir: dir.to_owned() };
+                Err(Failed::from(gone))
+            }
             Ok(None) => Ok("will be made, as at a first start".into()),
             Ok(Some(keys)) => Ok(words::grouped(&keys.thumbprint())),
             Err(error) => Err(Failed::from(error)),
@@ -124,13 +128,6 @@ impl Checks<'_> {
                 "key",
                 format_args!("others may read or write {}", words::path(&path)),
                 "whoever has the keys of a service is the service: chmod 600, and think of new keys",
-            );
-        }
-        if !path.exists() && dir.join(CARD_FILE).exists() {
-            self.warning(
-                "key",
-                format_args!("there is a card in {}, and no key", words::path(dir)),
-                "a start would make another service, which opens no backup of this one: bring service.key back",
             );
         }
     }
