@@ -31,6 +31,9 @@ pub(crate) use self::looking::plan;
 /// Licenses that a thread opens and seals before it takes others; the cancel flag is looked at between them.
 const BATCH: usize = 512;
 
+/// Threads that seal; more would wait for the one that reads and writes.
+const SEALERS: usize = 8;
+
 /// Makes a backup of this computer's licenses in `folder`.
 pub(crate) fn run(operation: &Operation<'_>, folder: &Path, options: &BackupOptions) -> Result<BackupReport> {
     let store = operation.open_store()?;
@@ -202,6 +205,7 @@ fn write_licenses<W: std::io::Write>(
         licenses.try_for_each(|license| write_license(operation, license?, writer, counts))
     };
     in_order(
+        SEALERS,
         |licenses: Vec<StoredLicense>| licenses.into_iter().map(|one| sealing.seal(one)).collect(),
         |sealers| {
             let mut batch = Vec::with_capacity(BATCH);

@@ -1,5 +1,5 @@
-//! Work on as many threads as the machine has cores, given and taken in one order, and never more of it under way than
-//! two pieces for each thread: so memory doesn't grow with what there is to do.
+//! Work on as many threads as the machine has cores and as it is worth, given and taken in one order, and never more of it
+//! under way than two pieces for each thread: so memory doesn't grow with what there is to do.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -9,9 +9,6 @@ use crate::error::{Error, Result};
 /// Pieces that wait for a thread or for the caller, for each thread.
 const WAITING: usize = 2;
 
-/// More threads than that would wait for the one that reads and writes.
-const MOST: usize = 8;
-
 /// The threads, as the caller sees them.
 pub(crate) struct Workers<J, D> {
     lanes: Vec<(SyncSender<J>, Receiver<D>)>,
@@ -19,8 +16,9 @@ pub(crate) struct Workers<J, D> {
     taken: usize,
 }
 
-/// Starts the threads, which do `work`, and ends them when `run` is done with them.
+/// Starts the threads, `most` at most, which do `work`, and ends them when `run` is done with them.
 pub(crate) fn in_order<J: Send, D: Send, T>(
+    most: usize,
     work: impl Fn(J) -> D + Sync,
     run: impl FnOnce(&mut Workers<J, D>) -> Result<T>,
 ) -> Result<T> {
@@ -28,7 +26,7 @@ pub(crate) fn in_order<J: Send, D: Send, T>(
     let work = &work;
     thread::scope(|scope| {
         let mut lanes = Vec::new();
-        for _ in 0..cores.min(MOST) {
+        for _ in 0..cores.min(most) {
             let (give, given) = sync_channel::<J>(WAITING);
             let (done, take) = sync_channel::<D>(WAITING);
             let thread = thread::Builder::new().name("keyferry-worker".into());
@@ -86,6 +84,7 @@ mod tests {
         for pieces in [0, 1, 2, 1000] {
             let mut came = Vec::new();
             let done = in_order(
+                8,
                 |piece: u32| piece * 2,
                 |workers| {
                     for piece in 0..pieces {
@@ -105,6 +104,7 @@ mod tests {
     #[test]
     fn an_error_ends_the_threads_with_work_under_way() {
         let failed = in_order(
+            8,
             |piece: u32| piece,
             |workers| {
                 for piece in 0..3 {

@@ -19,6 +19,9 @@ use crate::import::{arrived, outcome};
 use crate::in_order::{Workers, in_order};
 use crate::operation::Operation;
 
+/// Threads that verify: one is faster than what stores and sends, and each holds batches in memory.
+const PROVERS: usize = 2;
+
 pub(crate) fn run(
     operation: &Operation<'_>,
     store: &Store,
@@ -35,7 +38,7 @@ pub(crate) fn run(
         store.put_card(card)?;
     }
     let mut flights = Flights::new(operation, store, ground);
-    let read = in_order(Unproven::prove, |provers| {
+    let read = in_order(PROVERS, Unproven::prove, |provers| {
         read(&mut flights, provers, services, backup, told, total)
     });
     read.and(flights.give_up())
