@@ -87,15 +87,7 @@ pub fn behind() -> (Place, Served, Front) {
 fn a_restore_waits_and_says_so() {
     let (place, _served, front) = behind();
     let thumbprint = place.thumbprint();
-    let restore = [
-        "--home",
-        "b",
-        "restore",
-        "stick",
-        "--individualize",
-        "--trust",
-        &thumbprint,
-    ];
+    let restore = crate::place::restoring(&thumbprint);
     front.is_busy(1);
     let ended = place.json(&[&restore[..], &["--wait", "0"]].concat());
     assert_eq!((ended.exit, ended.of("waiting").len()), (6, 0), "{:?}", ended.all);

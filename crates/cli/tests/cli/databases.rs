@@ -156,15 +156,7 @@ fn an_issuer_that_one_process_registered_is_known_to_the_other() {
     place.done(&["--home", "a", "import", "young.license", "--trust", &thumbprint]);
     fs::create_dir(place.path("stick")).expect("a folder");
     place.done(&["--home", "a", "backup", "stick", "--unencrypted"]);
-    let restore = [
-        "--home",
-        "b",
-        "restore",
-        "stick",
-        "--individualize",
-        "--trust",
-        &thumbprint,
-    ];
+    let restore = crate::place::restoring(&thumbprint);
     assert_eq!(place.run(&restore).exit, 7, "nobody registered it");
     fs::create_dir(place.path("second")).expect("a folder");
     for file in ["service.key", "service.card"] {

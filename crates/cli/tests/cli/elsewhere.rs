@@ -226,15 +226,7 @@ fn a_computer_without_a_network_restores_by_file() {
         "and not from there: {why}"
     );
 
-    let restore = [
-        "--home",
-        "b",
-        "restore",
-        "stick",
-        "--individualize",
-        "--trust",
-        &thumbprint,
-    ];
+    let restore = crate::place::restoring(&thumbprint);
     let failed = unshared(&place, &NETWORK, "true", &restore);
     let next =
         format!("keyferry --home b restore stick --trust {thumbprint} --individualize --request-out FILE");

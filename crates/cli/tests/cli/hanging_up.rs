@@ -65,15 +65,7 @@ fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     assert_eq!(line["event"], "warning");
     assert!(text(&line, "message").contains("stays as it was"), "{line}");
     let thumbprint = place.thumbprint();
-    let restore = [
-        "--home",
-        "b",
-        "restore",
-        "stick",
-        "--individualize",
-        "--trust",
-        &thumbprint,
-    ];
+    let restore = crate::place::restoring(&thumbprint);
     place.done(&[&restore[..], &["--ca", "ca.pem"]].concat());
 }
 

@@ -60,15 +60,7 @@ fn give_and_back_up(place: &Place) {
 /// Runs `restore` on the computer `b`.
 fn restore(place: &Place, more: &[&str]) -> crate::place::Lines {
     let thumbprint = place.thumbprint();
-    let args = [
-        "--home",
-        "b",
-        "restore",
-        "stick",
-        "--individualize",
-        "--trust",
-        &thumbprint,
-    ];
+    let args = crate::place::restoring(&thumbprint);
     place.json(&[&args, more].concat())
 }
 

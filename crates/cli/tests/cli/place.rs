@@ -261,6 +261,19 @@ impl Drop for Served {
     }
 }
 
+/// The arguments of a restore from the stick on computer `b`, which has consented and accepts this issuer.
+pub fn restoring(thumbprint: &str) -> [&str; 7] {
+    [
+        "--home",
+        "b",
+        "restore",
+        "stick",
+        "--individualize",
+        "--trust",
+        thumbprint,
+    ]
+}
+
 /// A text field.
 pub fn text<'v>(line: &'v Value, field: &str) -> &'v str {
     line[field]
